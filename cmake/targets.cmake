@@ -1,0 +1,26 @@
+# How Duet's own targets are made, so that every folder is built alike.
+
+add_library(duet_build_flags INTERFACE)
+target_compile_options(
+  duet_build_flags
+  INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${DUET_WARNINGS_AS_ERRORS}>:-Werror>
+            $<$<BOOL:${DUET_SANITIZE}>:-fsanitize=${DUET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+target_link_options(duet_build_flags INTERFACE $<$<BOOL:${DUET_SANITIZE}>:-fsanitize=${DUET_SANITIZE}>)
+
+# duet_add_library(folder SOURCES a.cpp ... PUBLIC libs ... PRIVATE libs ...): static library duet_<folder>, alias duet::<folder>.
+function(duet_add_library folder)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(duet_${folder} STATIC ${ARG_SOURCES})
+  add_library(duet::${folder} ALIAS duet_${folder})
+  target_include_directories(duet_${folder} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_link_libraries(
+    duet_${folder}
+    PUBLIC ${ARG_PUBLIC}
+    PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:duet_build_flags>)
+endfunction()
+
+function(duet_add_folder folder)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    add_subdirectory(${folder})
+  endif()
+endfunction()

@@ -1,0 +1,107 @@
+// The one interface to something that runs kernels: a GPU (or some of its SMs), or the emulator.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/plan.h"
+
+namespace duet {
+
+using DeviceAddress = std::uint64_t;
+
+struct DeviceInfo {
+  DeviceFingerprint fingerprint;
+  int smem_bytes_per_block = 0;  // by opt-in
+  int smem_bytes_per_sm = 0;
+  int threads_per_sm = 0;
+  int registers_per_sm = 0;
+  std::int64_t memory_bytes = 0;
+  bool can_measure = false;  // false: times mean nothing here (the emulator)
+};
+
+// A loaded kernel; valid as long as its Device.
+struct LoadedKernel {
+  std::uint64_t handle = 0;
+};
+
+struct Launch {
+  LoadedKernel kernel;
+  std::string name;
+  GridSize grid;
+  int threads = 0;
+  int smem_bytes = 0;
+  std::vector<std::byte> params;  // relocated
+  int stream = 0;
+  std::vector<int> waits;  // indices of earlier launches on other streams
+};
+
+// How caches stand before each timed replay.
+enum class CacheState { warm, cold };  // cold: L2 flushed at its queried size
+
+// A fixed sequence of launches: a captured CUDA graph, or the emulator's list.
+class Executable {
+ public:
+  virtual ~Executable() = default;
+  // Runs once and waits. Throws Error(device) with the kernel's name where it is known.
+  virtual void run() = 0;
+  // One event-timed replay per sample, in microseconds; empty where Device::info().can_measure is false.
+  virtual std::vector<double> time_us(int samples, CacheState caches) = 0;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const DeviceInfo& info() const = 0;
+
+  // Memory. Addresses are 256-byte aligned. Errors: Error(device), out of memory with the sizes.
+  virtual DeviceAddress allocate(std::size_t bytes) = 0;
+  virtual void free(DeviceAddress address) noexcept = 0;
+  virtual void write(DeviceAddress destination, std::span<const std::byte> source) = 0;
+  virtual void read(std::span<std::byte> destination, DeviceAddress source) = 0;
+  virtual void fill(DeviceAddress destination, std::byte value, std::size_t bytes) = 0;
+
+  // Loads the image that fits this device (the emulator compiles the source instead).
+  // Throws Error(missing) when no image fits, naming the architectures there are.
+  virtual LoadedKernel load(const PlanKernel& kernel) = 0;
+  virtual void unload(LoadedKernel kernel) noexcept = 0;
+  // Turns launches into one executable: streams fork and join inside it.
+  virtual std::unique_ptr<Executable> capture(std::span<const Launch> launches) = 0;
+};
+
+// Owns an allocation.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  DeviceBuffer(Device& device, std::size_t bytes)
+      : device_(&device), address_(bytes ? device.allocate(bytes) : 0), bytes_(bytes) {}
+  DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    DeviceBuffer taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  ~DeviceBuffer() {
+    if (address_) device_->free(address_);
+  }
+  DeviceAddress address() const { return address_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void swap(DeviceBuffer& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(address_, other.address_);
+    std::swap(bytes_, other.bytes_);
+  }
+  Device* device_ = nullptr;
+  DeviceAddress address_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace duet

@@ -1,0 +1,55 @@
+// Loads a plan on a device, binds the weights, captures one executable and runs it.
+//
+//   auto device = CudaDevice::open();
+//   Engine engine(*device, plan, SafetensorsFile::open("model.safetensors"));
+//   engine.set_input("pixels", image);
+//   engine.set_input("input_ids", ids);
+//   engine.run();
+//   HostTensor embedding = engine.output("image_embeds");
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/tensor.h"
+#include "runtime/device.h"
+#include "runtime/plan.h"
+#include "runtime/weights.h"
+
+namespace duet {
+
+struct EngineOptions {
+  // Guard bands: every space is surrounded by this many bytes of a known pattern, checked by check_guards().
+  std::size_t guard_bytes = 0;
+  // The arena and the outputs are filled with this byte before each run when set: an unwritten result shows.
+  std::optional<std::byte> poison;
+};
+
+class Engine {
+ public:
+  // Throws Error(input) when a weight is missing or has another shape, Error(missing) when no kernel image fits.
+  Engine(Device& device, Plan plan, const WeightProvider& weights, EngineOptions options = {});
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const Plan& plan() const;
+  // Any of f32, f16, bf16 for floating inputs (converted), i32 for integer ones. Shape and values are checked:
+  // Error(input).
+  void set_input(std::string_view name, const HostTensor& tensor);
+  void run();
+  // Logical shape, without padding.
+  HostTensor output(std::string_view name) const;
+  // Latency of whole replays.
+  std::vector<double> time_us(int samples, CacheState caches);
+  // Empty when intact; else names the space whose guard band was overwritten.
+  std::string check_guards() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace duet

@@ -1,0 +1,179 @@
+// A plan: everything needed to run a model on a device, as plain values. No pointer, no handle, no hidden behaviour.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/tensor.h"
+#include "base/weight_recipe.h"
+
+namespace duet {
+
+// What a plan's figures rest on. Shown wherever the plan is shown.
+enum class Provenance : int { predicted = 0, emulated = 1, measured = 2 };
+std::string_view provenance_name(Provenance provenance);
+
+// How the towers share the device.
+enum class ExecutionMode : int { sequential = 0, streams = 1 };
+std::string_view execution_mode_name(ExecutionMode mode);
+
+// The device a plan was made for, and under which a lookup finds it.
+struct DeviceFingerprint {
+  std::string target;  // "auto", "emulator", "jetson-orin-nx-16gb"
+  std::string module;  // "NVIDIA H100 80GB HBM3", "Jetson Orin NX 16GB", "emulator"
+  std::string arch;    // "sm_90"; "host" for the emulator
+  int sm_count = 0;
+  int sm_clock_mhz = 0;  // the maximum in this mode
+  int memory_clock_mhz = 0;
+  std::int64_t l2_bytes = 0;
+  std::string power_mode;
+  int driver_version = 0;  // as cuDriverGetVersion gives it; 0 without a driver
+
+  bool operator==(const DeviceFingerprint&) const = default;
+};
+
+struct PlanKey {
+  std::string model;       // the graph's name
+  std::string graph_hash;  // of the graph's canonical text
+  int batch = 1;
+  Dtype precision = Dtype::f16;
+  std::string variant;  // "fused-streams", "baseline": the rules and mode asked for
+  DeviceFingerprint device;
+
+  bool operator==(const PlanKey&) const = default;
+};
+
+// A compiled kernel for one architecture.
+struct KernelImage {
+  std::string arch;      // "sm_87"; "host" is a shared object of the emulator and is not stored
+  int cuda_major = 0;    // of the compiler
+  std::string compiler;  // "NVRTC 13.0"
+  std::string hash;      // of `bytes`
+  std::vector<std::byte> bytes;
+  int registers = 0;
+  int spill_bytes = 0;
+  int static_smem_bytes = 0;
+
+  bool operator==(const KernelImage&) const = default;
+};
+
+struct PlanKernel {
+  std::string entry;        // extern "C" name, unique within the plan
+  std::string family;       // "gemm", "attention", ...
+  std::string config_text;  // "block 64x64x32, warps 2x2, stages 3, split-K 1"
+  std::string source;       // the generated stub
+  int threads = 0;
+  int smem_bytes = 0;
+  std::vector<KernelImage> images;
+
+  bool operator==(const PlanKernel&) const = default;
+};
+
+// Where a kernel's pointer argument points.
+enum class BufferSpace : int {
+  none = 0,      // a null pointer
+  arena = 1,     // activations and scratch, reused by lifetime
+  weights = 2,   // results of the weight recipes
+  counters = 3,  // zero when the plan is loaded and after every kernel
+  input = 4,     // index into Plan::inputs
+  output = 5,    // index into Plan::outputs
+};
+struct BufferRef {
+  BufferSpace space = BufferSpace::none;
+  int index = 0;  // for input and output
+  std::uint64_t offset_bytes = 0;
+
+  bool operator==(const BufferRef&) const = default;
+};
+
+// The device address of `target` is written into the parameter block at `param_offset` (8 bytes) when a plan is loaded.
+struct Relocation {
+  std::uint32_t param_offset = 0;
+  BufferRef target;
+
+  bool operator==(const Relocation&) const = default;
+};
+
+struct GridSize {
+  int x = 1, y = 1, z = 1;
+  bool operator==(const GridSize&) const = default;
+};
+
+struct PlanStep {
+  int kernel = 0;     // index into Plan::kernels
+  std::string name;   // "text.layers.0.qkv"
+  std::string tower;  // "vision", "text"; "joint" after they meet
+  GridSize grid;
+  std::vector<std::byte> params;  // the kernel's parameter struct
+  std::vector<Relocation> relocations;
+  int stream = 0;
+  std::vector<int> waits;  // earlier steps, on other streams, that must have finished
+  // Costs, for reports.
+  double flops = 0;
+  double bytes = 0;  // least traffic: every operand once
+  double predicted_us = 0;
+  double floor_us = 0;
+  double measured_us = 0;  // alone, weights cold; 0 when not measured
+
+  bool operator==(const PlanStep&) const = default;
+};
+
+struct PlanWeight {
+  WeightRecipe recipe;
+  std::uint64_t offset_bytes = 0;  // in the weight space, 256-byte aligned
+
+  bool operator==(const PlanWeight&) const = default;
+};
+
+// An input or output as callers see it. On the device, rows of the last dimension are `ld` elements apart.
+struct PlanTensor {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  Shape shape;
+  std::int64_t ld = 0;
+  std::int64_t value_limit = 0;  // integer inputs: values must lie in [0, value_limit); 0 = unchecked
+
+  std::int64_t device_bytes() const;
+  bool operator==(const PlanTensor&) const = default;
+};
+
+struct PlanFigures {
+  std::vector<double> latency_us_samples;  // whole plan, one replay each; empty when not measured
+  double latency_us = 0;                   // median of the samples, or the prediction
+  double floor_us = 0;
+  double baseline_latency_us = 0;  // unfused, sequential, same provenance; 0 when unknown
+  int baseline_steps = 0;
+  std::string environment;  // device, driver, clocks, power mode, temperature, compiler, date
+  std::string commit;       // of Duet
+
+  bool operator==(const PlanFigures&) const = default;
+};
+
+struct Plan {
+  PlanKey key;
+  Provenance provenance = Provenance::predicted;
+  ExecutionMode mode = ExecutionMode::sequential;
+  int stream_count = 1;
+  std::vector<PlanKernel> kernels;
+  std::vector<PlanStep> steps;  // in an order that respects every dependency
+  std::vector<PlanWeight> weights;
+  std::vector<PlanTensor> inputs, outputs;
+  std::uint64_t arena_bytes = 0, weight_bytes = 0, counter_bytes = 0;
+  PlanFigures figures;
+
+  bool operator==(const Plan&) const = default;
+};
+
+// Checks a plan that comes from outside: indices, orders, sizes, alignment, every reference inside its space.
+// Throws Error(input) naming the plan's part and value.
+void validate_plan(const Plan& plan);
+// A readable table of the plan: provenance, kernels per tower, registers, spills, times.
+std::string describe_plan(const Plan& plan);
+
+}  // namespace duet

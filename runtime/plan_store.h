@@ -1,0 +1,84 @@
+// The plan store: an SQLite database of plans, candidates and measurements. A `.duet` file is such a database with one
+// model's plans, written for shipping.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/plan.h"
+
+namespace duet {
+
+// Why a lookup gave what it gave.
+enum class MatchKind { exact, other_mode, other_batch, other_device, none };
+std::string_view match_kind_name(MatchKind kind);
+
+struct PlanMatch {
+  MatchKind kind = MatchKind::none;
+  std::string why;  // "same module, power mode 15W instead of 25W"
+  std::optional<Plan> plan;
+};
+
+struct PlanSummary {
+  std::int64_t id = 0;
+  PlanKey key;
+  Provenance provenance = Provenance::predicted;
+  int steps = 0;
+  double latency_us = 0;
+  std::string created;  // UTC, ISO 8601
+};
+
+// One candidate's outcome in a tuning run: everything measured or refused is kept.
+struct CandidateRecord {
+  std::string device;       // fingerprint text
+  std::string problem;      // "gemm f16 m=50 n=2304 k=768 layer_norm bias": what was to be computed
+  std::string config;       // "block 64x64x32, ..."
+  std::string source_hash;  // with the templates' hash and the compiler: the measurement's identity
+  std::string status;       // "ok", "infeasible", "compile error", "wrong result", "timeout", "crash"
+  std::string detail;       // reason, log, worst element
+  Provenance provenance = Provenance::predicted;
+  int registers = 0, spill_bytes = 0, smem_bytes = 0;
+  double max_error = 0, norm_error = 0;
+  double median_us = 0, predicted_us = 0;
+  std::vector<double> samples_us;
+  std::string environment;
+};
+
+class PlanStore {
+ public:
+  enum class Mode { tune, read_only };
+  // tune: created when absent, WAL, migrations applied. read_only: immutable, schema not trusted.
+  // Throws Error(input): not a database, newer schema, damaged; Error(missing): no such file (read_only).
+  static PlanStore open(const std::filesystem::path& path, Mode mode);
+  PlanStore(PlanStore&&) noexcept;
+  PlanStore& operator=(PlanStore&&) noexcept;
+  ~PlanStore();
+
+  // Replaces a plan of the same key. Returns its id.
+  std::int64_t put(const Plan& plan);
+  PlanMatch find(const PlanKey& key) const;
+  std::vector<PlanSummary> list() const;
+  Plan load(std::int64_t id) const;  // images are checked against their hashes: Error(input)
+  void remove(std::int64_t id);
+
+  void record(const CandidateRecord& candidate);
+  // The stored outcome of exactly this candidate on this device, if any.
+  std::optional<CandidateRecord> find_candidate(std::string_view device, std::string_view problem,
+                                                std::string_view config, std::string_view source_hash) const;
+  std::vector<CandidateRecord> candidates(std::string_view device, std::string_view problem) const;
+
+  // Writes the given plans into a new `.duet` file (VACUUM INTO: no WAL, one file).
+  void export_to(const std::filesystem::path& path, const std::vector<std::int64_t>& plan_ids) const;
+
+ private:
+  struct State;
+  explicit PlanStore(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace duet
