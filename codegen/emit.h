@@ -1,0 +1,18 @@
+// Generated source: a stub that includes one template and names every parameter. Bodies are never strings.
+#pragma once
+
+#include <string>
+
+#include "codegen/candidate.h"
+
+namespace duet {
+
+struct KernelSource {
+  std::string entry;  // extern "C", readable in a profiler: "gemm_f16_ln_bias_64x64x32_w2x2_s3_k1"
+  std::string text;   // the stub; equal for equal op and tile, whatever the sizes
+  std::string hash;   // of text and the templates' hash
+};
+
+KernelSource emit(const KernelCandidate& candidate);
+
+}  // namespace duet

@@ -1,0 +1,44 @@
+// Fusion: which nodes become one kernel. Each rule is one named function and can be switched off; with all of them off
+// every node is its own group, which is the baseline.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/graph.h"
+
+namespace duet {
+
+struct FusionRules {
+  bool qkv = true;         // projections of one input that feed one attention become one product
+  bool layer_norm = true;  // a layer norm whose only use is one product is folded into it
+  bool epilogue = true;    // bias, activation and residual join the product before them
+  bool attention = true;   // scores, scale, masks, softmax and values become one kernel
+  bool patches = true;     // patch extraction joins the loads of the patch product
+  bool embedding = true;   // token rows, class token, position and the first norm become one kernel
+  bool head = true;        // pooling, norm, projection and normalisation become one kernel
+  bool pointwise = true;   // element-wise ops left over are chained
+
+  static FusionRules none();
+  bool operator==(const FusionRules&) const = default;
+};
+std::vector<std::string_view> fusion_rule_names();
+// Throws Error(usage) listing the rules when the name is unknown.
+void set_fusion_rule(FusionRules& rules, std::string_view name, bool enabled);
+
+struct FusedGroup {
+  std::string name;              // "vision.layers.0.qkv"
+  std::string tower;             // from find_towers
+  std::vector<NodeId> nodes;     // topological order
+  std::vector<ValueId> inputs;   // from outside the group, in order of first use
+  std::vector<ValueId> outputs;  // used outside the group
+  bool operator==(const FusedGroup&) const = default;
+};
+
+// Groups cover every node once and are in an order that respects dependencies.
+std::vector<FusedGroup> fuse(const Graph& graph, const FusionRules& rules);
+// A graph of one group alone: the group's inputs are its inputs. For verifying and timing one kernel.
+Graph extract_group(const Graph& graph, const FusedGroup& group);
+
+}  // namespace duet
