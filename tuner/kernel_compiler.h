@@ -1,0 +1,28 @@
+// Generated source to a kernel image. A failed compile is a value and keeps its log.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "codegen/emit.h"
+#include "runtime/plan.h"
+
+namespace duet {
+
+struct CompileResult {
+  bool ok = false;
+  KernelImage image;
+  std::string log;  // the compiler's, and ptxas -v's
+  bool from_cache = false;
+  double compile_s = 0;
+};
+
+class KernelCompiler {
+ public:
+  virtual ~KernelCompiler() = default;
+  // One source for one architecture ("sm_87"). Thread-safe.
+  virtual CompileResult compile(const KernelSource& source, const std::string& arch) = 0;
+  virtual std::string version() const = 0;  // "NVRTC 13.0"
+};
+
+}  // namespace duet

@@ -1,0 +1,76 @@
+// The one loop: enumerate candidates, compile, verify, time, record, choose; then build the plan from the winners.
+//
+// What a session can do follows from what it is given: with a device that measures, winners are chosen by measured
+// time; with a device that only executes (the emulator), candidates are verified by execution and ranked by the cost
+// model; with no device, they are compiled for the target's architecture and ranked by the cost model.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "codegen/candidate.h"
+#include "codegen/device_spec.h"
+#include "codegen/fusion.h"
+#include "codegen/graph.h"
+#include "codegen/schedule.h"
+#include "runtime/device.h"
+#include "runtime/plan.h"
+#include "runtime/plan_store.h"
+#include "tuner/kernel_compiler.h"
+
+namespace duet {
+
+struct TuneRequest {
+  Graph graph;
+  std::string target;  // as the user named it: "auto", "emulator", "jetson-orin-nx-16gb@25W"
+  DeviceSpec device;
+  FusionRules rules;
+  ExecutionMode mode = ExecutionMode::streams;
+  SearchSpace space;
+  std::string strategy = "exhaustive";  // see search.h
+  int max_candidates_per_kernel = 0;    // 0: no limit
+  double budget_s = 0;                  // 0: no limit
+  std::uint64_t seed = 1;
+  int jobs = 0;  // compiler threads; 0: one per core
+};
+
+// What happened so far; given to the observer about ten times a second at most, and at each change of phase.
+struct TuneProgress {
+  std::string phase;    // "compile", "verify", "measure", "plan"
+  std::string problem;  // the kernel being tuned
+  int kernels_done = 0, kernels_total = 0;
+  int candidates_done = 0, candidates_total = 0;
+  int verified = 0, refused = 0, failed = 0, cached = 0;
+  double best_us = 0;  // of the current kernel; 0 when none yet
+  double elapsed_s = 0, left_s = 0;
+};
+
+struct TuneReport {
+  Plan plan;
+  int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
+  double elapsed_s = 0, compile_s = 0, verify_s = 0, measure_s = 0;
+  bool interrupted = false;  // the plan holds the best found until then
+};
+
+class TuningSession {
+ public:
+  // `device` may be null; `compiler` may be null when the device compiles for itself (the emulator).
+  TuningSession(Device* device, KernelCompiler* compiler, PlanStore& store);
+  void set_observer(std::function<void(const TuneProgress&)> observer);
+  // When it turns true, the session finishes with what it has.
+  void set_stop_flag(const std::atomic<bool>* stop);
+
+  // Throws Error(no_result) naming the kernel when some kernel has no valid candidate, with the reasons counted.
+  TuneReport tune(const TuneRequest& request);
+
+ private:
+  Device* device_;
+  KernelCompiler* compiler_;
+  PlanStore& store_;
+  std::function<void(const TuneProgress&)> observer_;
+  const std::atomic<bool>* stop_ = nullptr;
+};
+
+}  // namespace duet
