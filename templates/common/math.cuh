@@ -8,6 +8,9 @@ namespace duet {
 
 constexpr float kLog2E = 1.4426950408889634f;
 
+// What a mask writes. A function, because NVRTC has no constant for it.
+DUET_DEVICE float minus_infinity() { return bits_to_float(0xff800000u); }
+
 // exp(x), to 2 ulp; exp(-inf) is exactly 0.
 DUET_DEVICE float exp_approx(float x) { return exp2_approx(x * kLog2E); }
 
