@@ -16,7 +16,7 @@ enum class PointwiseStep : int {
   quick_gelu = 7,
   silu = 8,
   causal_mask = 9,    // minus infinity where c > r mod mask_queries
-  padding_mask = 10,  // minus infinity where mask[r / rows_per_mask, c] is 0
+  padding_mask = 10,  // minus infinity where mask[r / rows_per_mask, c] is 0; i32, leading dimension ld_operand
 };
 
 struct PointwiseOp {
@@ -38,8 +38,24 @@ struct PointwiseConfig {
   constexpr int smem_bytes() const { return 0; }
 };
 
-// Grid: x = blocks over rows * (ld / 8) vectors. x and out share the leading dimension `ld`; padding columns of `out`
-// are zero.
+// Why a configuration cannot be built, or nullptr.
+constexpr const char* pointwise_infeasible(const PointwiseConfig& config) {
+  const PointwiseTile& tile = config.tile;
+  if (config.op.dtype != Dtype::f16 && config.op.dtype != Dtype::bf16) return "elements must be f16 or bf16";
+  if (tile.threads < 32 || tile.threads > 1024 || tile.threads % 32 != 0) return "threads must be whole warps, to 1024";
+  if (tile.vectors_per_thread < 1 || tile.vectors_per_thread > 8) return "vectors_per_thread must be 1 to 8";
+  return nullptr;
+}
+
+// x = blocks over rows * (ld / 8) vectors.
+constexpr Grid3 pointwise_grid(const PointwiseConfig& config, int rows, int ld) {
+  const i64 vectors = static_cast<i64>(rows) * (ld / 8);
+  const i64 per_block = static_cast<i64>(config.tile.threads) * config.tile.vectors_per_thread;
+  return Grid3{static_cast<int>((vectors + per_block - 1) / per_block), 1, 1};
+}
+
+// x and out share the leading dimension `ld`; padding columns of `out` are written as zero. `out` must not overlap an
+// input. Fewer than 2^31 vectors of 8 elements.
 struct PointwiseParams {
   const void* x;
   void* out;
