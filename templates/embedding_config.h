@@ -22,6 +22,7 @@ struct EmbeddingOp {
 struct EmbeddingTile {
   int warps_per_row = 1;
   int rows_per_block = 4;
+  int cached_vectors = 4;  // 8 elements each that a lane keeps in registers; the rest of a row is read on each pass
 };
 
 struct EmbeddingConfig {
@@ -32,7 +33,28 @@ struct EmbeddingConfig {
   constexpr int smem_bytes() const { return tile.rows_per_block * tile.warps_per_row * 2 * 4 + 16; }
 };
 
-// Grid: x = row blocks over batch * tokens. All 16-bit matrices have leading dimension `ld` (out, x, table, position).
+// Why a configuration cannot be built, or nullptr.
+constexpr const char* embedding_infeasible(const EmbeddingConfig& config) {
+  const EmbeddingOp& op = config.op;
+  const EmbeddingTile& tile = config.tile;
+  if (op.dtype != Dtype::f16 && op.dtype != Dtype::bf16) return "elements must be f16 or bf16";
+  if (op.class_token && op.source != EmbeddingSource::sequence) return "only a sequence takes a class token";
+  if (op.source == EmbeddingSource::patches && (op.position || op.layer_norm))
+    return "patches take no position or norm";
+  if (tile.warps_per_row < 1 || tile.rows_per_block < 1) return "warps_per_row and rows_per_block must be at least 1";
+  if (tile.warps_per_row > 32 || tile.rows_per_block > 32 || config.threads() > 1024) return "more than 1024 threads";
+  if (tile.warps_per_row > 1 && tile.rows_per_block > 15) return "more than 15 named barriers";
+  if (tile.cached_vectors < 0 || tile.cached_vectors > 8) return "cached_vectors must be 0 to 8";
+  if (config.threads() > 512 && tile.cached_vectors > 2) return "cached vectors need more registers than a block has";
+  return nullptr;
+}
+
+constexpr Grid3 embedding_grid(const EmbeddingConfig& config, int batch, int tokens) {
+  return Grid3{ceil_div(batch * tokens, config.tile.rows_per_block), 1, 1};
+}
+
+// All 16-bit matrices have leading dimension `ld` (out, x, table, position), except
+// the image, which has none. Padding columns of `out` are written as zero.
 struct EmbeddingParams {
   const int* ids;           // (batch, tokens); a value outside the vocabulary reads the nearest valid row
   const void* x;            // sequence: (batch, tokens - class_token, columns); patches: the image
@@ -42,7 +64,7 @@ struct EmbeddingParams {
   const float* gamma;
   const float* beta;
   void* out;
-  int batch, tokens, columns, ld, vocabulary;
+  int batch, tokens, columns, ld, vocabulary;  // tokens: of `out`; patches: the patches of an image
   float epsilon;
   int channels, image_h, image_w, patch;  // patches: columns = channels * patch * round_up(patch, 8)
 };
