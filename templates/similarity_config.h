@@ -21,7 +21,17 @@ struct SimilarityConfig {
   constexpr int smem_bytes() const { return 0; }
 };
 
-// Grid: x = blocks over images * texts.
+// Why a configuration cannot be built, or nullptr.
+constexpr const char* similarity_infeasible(const SimilarityConfig& config) {
+  if (config.tile.warps < 1 || config.tile.warps > 32) return "warps must be 1 to 32";
+  return nullptr;
+}
+
+constexpr Grid3 similarity_grid(const SimilarityConfig& config, int images, int texts) {
+  return Grid3{ceil_div(images * texts, config.tile.warps), 1, 1};
+}
+
+// Padding columns of `out` are written as zero.
 struct SimilarityParams {
   const float* image;  // (images, columns)
   const float* text;   // (texts, columns)
