@@ -105,9 +105,9 @@ DUET_DEVICE void write_embedding_row(Team& team, const Source& source, const Emb
   constexpr EmbeddingConfig kConfig = Config::value;
   const Row<Team, kConfig.tile.cached_vectors, Source> row(source, team.lane(), params.columns, 0.0f);
   if constexpr (kConfig.op.layer_norm) {
-    const RowStatistics statistics = row_statistics(team, row, params.epsilon);
+    const RowMoments moments = row_moments(team, row, params.epsilon);
     store_row<kConfig.op.dtype>(team, row, params.out, index, params.ld, [&](int column, const Float8& x) {
-      return normalize8(x, statistics, params.gamma, params.beta, column, params.columns);
+      return normalize8(x, moments, params.gamma, params.beta, column, params.columns);
     });
   } else {
     store_row<kConfig.op.dtype>(team, row, params.out, index, params.ld, [](int, const Float8& x) { return x; });

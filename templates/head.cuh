@@ -77,9 +77,9 @@ DUET_DEVICE void pool_row(Team& team, const HeadParams& params, int item, const 
   const PooledSource<Config> source{params, item * params.tokens + token};
   const Row<Team, kPooledVectors<Config>, PooledSource<Config>> row(source, team.lane(), params.columns, 0.0f);
   if constexpr (Config::value.op.layer_norm) {
-    const RowStatistics statistics = row_statistics(team, row, params.epsilon);
+    const RowMoments moments = row_moments(team, row, params.epsilon);
     row.for_each([&](int column, const Float8& x) {
-      shared.store(column, normalize8(x, statistics, params.gamma, params.beta, column, params.columns));
+      shared.store(column, normalize8(x, moments, params.gamma, params.beta, column, params.columns));
     });
   } else {
     row.for_each([&](int column, const Float8& x) { shared.store(column, x); });

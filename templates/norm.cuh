@@ -25,9 +25,9 @@ struct NormSource {
 
 template <Dtype kOutDtype, class Team, class Row>
 DUET_DEVICE void layer_norm_row(Team& team, const Row& row, const NormParams& params, int index) {
-  const RowStatistics statistics = row_statistics(team, row, params.epsilon);
+  const RowMoments moments = row_moments(team, row, params.epsilon);
   store_row<kOutDtype>(team, row, params.out, index, params.ldo, [&](int column, const Float8& x) {
-    return normalize8(x, statistics, params.gamma, params.beta, column, params.columns);
+    return normalize8(x, moments, params.gamma, params.beta, column, params.columns);
   });
 }
 

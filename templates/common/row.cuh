@@ -1,4 +1,4 @@
-// One row spread over a team of warps: how the row families (norm, embedding, head) hold it, and its statistics.
+// One row spread over a team of warps: how the row families (norm, embedding, head) hold and reduce it.
 //
 // A `Source` says where the elements come from:
 //   Float8 load(int column) const;   // 8 elements of the row; those past the end may be anything
@@ -52,14 +52,14 @@ class Row {
 };
 
 // y = (x - mean) * rstd
-struct RowStatistics {
+struct RowMoments {
   float mean, rstd;
 };
 
 // The variance is the mean of squared deviations from the mean, in a second pass: sum x^2 - mean^2 loses all its digits
 // where |mean| is much larger than the deviation, as in the residual stream of a deep tower.
 template <class Team, class Row>
-DUET_DEVICE RowStatistics row_statistics(Team& team, const Row& row, float epsilon) {
+DUET_DEVICE RowMoments row_moments(Team& team, const Row& row, float epsilon) {
   const float inverse_columns = 1.0f / static_cast<float>(row.columns());
   float sum = 0.0f;
   row.for_each([&](int, const Float8& x) { sum += sum8(x); });
@@ -83,14 +83,14 @@ DUET_DEVICE float inverse_l2_norm(Team& team, const Row& row) {
   return rsqrt_approx(max_f32(team.sum(squares), kSmallestSquare));
 }
 
-DUET_DEVICE Float8 normalize8(const Float8& x, RowStatistics statistics, const float* gamma, const float* beta,
-                              int column, int columns) {
+DUET_DEVICE Float8 normalize8(const Float8& x, RowMoments moments, const float* gamma, const float* beta, int column,
+                              int columns) {
   const Float8 scale = load8_vector(gamma, column, columns);
   const Float8 shift = load8_vector(beta, column, columns);
   Float8 result;
   DUET_UNROLL
   for (int i = 0; i < kVecElements; ++i) {
-    result.v[i] = fused_multiply_add((x.v[i] - statistics.mean) * statistics.rstd, scale.v[i], shift.v[i]);
+    result.v[i] = fused_multiply_add((x.v[i] - moments.mean) * moments.rstd, scale.v[i], shift.v[i]);
   }
   return result;  // zero past the end, where gamma and beta read as zero
 }
