@@ -23,6 +23,8 @@ class KernelCompiler {
   // One source for one architecture ("sm_87"). Thread-safe.
   virtual CompileResult compile(const KernelSource& source, const std::string& arch) = 0;
   virtual std::string version() const = 0;  // "NVRTC 13.0"
+  // What else decides the image: command-line options. Part of a cache's key.
+  virtual std::string options() const { return {}; }
 };
 
 }  // namespace duet
