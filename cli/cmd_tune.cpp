@@ -1,0 +1,148 @@
+// `duet tune`: search kernels and schedule for one model on one target, and store the best plan.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/data_files.h"
+#include "cli/interrupt.h"
+#include "cli/plan_json.h"
+#include "cli/progress.h"
+#include "cli/target.h"
+#include "tuner/tuning_session.h"
+
+namespace duet {
+namespace {
+
+struct TuneFlags {
+  GraphFlags graph;
+  StoreFlags store;
+  std::string target = "auto";
+  std::string space = "default";
+  std::string strategy = "exhaustive";
+  std::string mode = "streams";
+  std::vector<std::string> disabled_rules;
+  double budget_s = 0;
+  int max_candidates = 0;
+  int jobs = 0;
+  std::uint64_t seed = 1;
+  bool no_baseline = false;
+};
+
+void add_flags(CLI::App& command, TuneFlags& flags) {
+  flags.graph.add_to(command);
+  flags.store.add_to(command);
+  command.add_option("--target", flags.target, kTargetHelp)->capture_default_str();
+  command.add_option("--space", flags.space, "Search space: a name of schedules/ or a YAML file")
+      ->capture_default_str()
+      ->group("Search");
+  command.add_option("--strategy", flags.strategy, "exhaustive, random or model_order")
+      ->capture_default_str()
+      ->group("Search");
+  command.add_option("--max-candidates", flags.max_candidates, "Per kernel; 0 is no limit")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Search");
+  command.add_option("--budget", flags.budget_s, "Seconds for each of plan and baseline; 0 is no limit")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Search");
+  command.add_option("--seed", flags.seed, "For random inputs and strategies")->capture_default_str()->group("Search");
+  command.add_option("--jobs", flags.jobs, "Compiler threads; 0 is one per core")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Search");
+  command.add_option("--mode", flags.mode, "How the towers share the device")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"sequential", "streams"}))
+      ->group("Plan");
+  command
+      .add_option("--disable-rule", flags.disabled_rules,
+                  fmt::format("Fusion rules to leave out: {}", fmt::join(fusion_rule_names(), ", ")))
+      ->group("Plan");
+  command.add_flag("--no-baseline", flags.no_baseline, "Do not tune the unfused sequential baseline as well")
+      ->group("Plan");
+}
+
+TuneRequest make_request(const TuneFlags& flags, const Target& target) {
+  TuneRequest request;
+  request.graph = flags.graph.load();
+  request.target = target.name;
+  request.device = target.spec;
+  request.mode = flags.mode == "streams" ? ExecutionMode::streams : ExecutionMode::sequential;
+  for (const std::string& rule : flags.disabled_rules) set_fusion_rule(request.rules, rule, false);
+  request.space = load_search_space(find_data_file("schedules", flags.space));
+  request.strategy = flags.strategy;
+  request.max_candidates_per_kernel = flags.max_candidates;
+  request.budget_s = flags.budget_s;
+  request.seed = flags.seed;
+  request.jobs = flags.jobs;
+  return request;
+}
+
+TuneReport tune_once(TuningSession& session, const TuneRequest& request) {
+  ProgressBar progress;
+  session.set_observer([&](const TuneProgress& p) { progress.show(p); });
+  return session.tune(request);
+}
+
+nlohmann::json report_json(const TuneReport& report) {
+  return {{"candidates", report.candidates}, {"compiled", report.compiled},       {"cached", report.cached},
+          {"verified", report.verified},     {"infeasible", report.infeasible},   {"failed", report.failed},
+          {"elapsed_s", report.elapsed_s},   {"compile_s", report.compile_s},     {"verify_s", report.verify_s},
+          {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"plan", plan_json(report.plan)}};
+}
+
+void print_report(const char* what, const TuneReport& r) {
+  fmt::print(
+      stderr,
+      "{}: {} candidates ({} infeasible, {} from earlier runs), {} compiled, {} verified, {} failed, in {:.1f} s "
+      "(compile {:.1f}, verify {:.1f}, measure {:.1f}){}\n",
+      what, r.candidates, r.infeasible, r.cached, r.compiled, r.verified, r.failed, r.elapsed_s, r.compile_s,
+      r.verify_s, r.measure_s, r.interrupted ? "; interrupted, best so far kept" : "");
+}
+
+void tune(const TuneFlags& flags, const GlobalFlags& global) {
+  Target target = open_target(flags.target);
+  const TuneRequest request = make_request(flags, target);
+  PlanStore store = PlanStore::open(flags.store.database, PlanStore::Mode::tune);
+  TuningSession session(target.device.get(), target.compiler.get(), store);
+  session.set_stop_flag(catch_interrupts());
+  nlohmann::json out;
+  std::optional<TuneReport> baseline;
+  if (!flags.no_baseline) {
+    baseline = tune_once(session, baseline_of(request));
+    print_report("baseline", *baseline);
+    out["baseline"] = report_json(*baseline);
+  }
+  TuneReport report = tune_once(session, request);
+  print_report("plan", report);
+  if (baseline) {
+    report.plan.figures.baseline_latency_us = baseline->plan.figures.latency_us;
+    report.plan.figures.baseline_steps = static_cast<int>(baseline->plan.steps.size());
+  }
+  const std::int64_t id = store.put(report.plan);
+  out["tuned"] = report_json(report);
+  out["plan_id"] = id;
+  if (global.json) {
+    fmt::print("{}\n", out.dump(2));
+  } else {
+    fmt::print("{}\nstored as plan {} in {}\n", describe_plan(report.plan), id, flags.store.database.string());
+  }
+}
+
+}  // namespace
+
+void add_tune_command(CLI::App& app, const GlobalFlags& global) {
+  CLI::App* command = app.add_subcommand("tune", "Search kernels and schedule for a target; store the best plan");
+  auto flags = std::make_shared<TuneFlags>();
+  add_flags(*command, *flags);
+  command->footer(
+      "Ctrl-C keeps what was found.\nExample: duet tune clip-vit-b32 --target jetson-orin-nx-16gb@25W --space quick");
+  command->callback([flags, &global] { tune(*flags, global); });
+}
+
+}  // namespace duet

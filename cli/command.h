@@ -1,0 +1,45 @@
+// What every command shares: common flags, and how a command joins the parser.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+#include "base/tensor.h"
+#include "codegen/fusion.h"
+#include "codegen/graph.h"
+
+namespace duet {
+
+// Flags of the whole command line.
+struct GlobalFlags {
+  bool json = false;
+  int verbosity = 0;
+};
+
+// Which graph, at which batch and precision.
+struct GraphFlags {
+  std::string model;
+  int batch = 1;
+  std::string precision = "f16";
+
+  void add_to(CLI::App& command);
+  Graph load() const;
+};
+
+// Where plans are kept.
+struct StoreFlags {
+  std::filesystem::path database = "duet.db";
+
+  void add_to(CLI::App& command);
+};
+
+void add_doctor_command(CLI::App& app, const GlobalFlags& global);
+void add_check_command(CLI::App& app, const GlobalFlags& global);
+void add_generate_command(CLI::App& app, const GlobalFlags& global);
+void add_tune_command(CLI::App& app, const GlobalFlags& global);
+void add_plans_command(CLI::App& app, const GlobalFlags& global);
+void add_run_command(CLI::App& app, const GlobalFlags& global);
+void add_bench_command(CLI::App& app, const GlobalFlags& global);
+
+}  // namespace duet

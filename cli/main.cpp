@@ -1,0 +1,63 @@
+// The `duet` command: parses arguments, dispatches, and turns errors into one line and an exit code.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 1 internal defect, 2 wrong usage, 3 bad input file, 4 something this machine lacks,\n"
+    "5 the device failed, 6 nothing valid came of the work, 130 interrupted (what was found is kept).\n\n"
+    "Example: duet tune clip-vit-b32 --target jetson-orin-nx-16gb && duet plans show 1";
+
+int report(duet::ErrorKind kind, const char* message) {
+  fmt::print(stderr, "duet: {}\n", message);
+  return static_cast<int>(kind);
+}
+
+int run(int argc, char** argv) {
+  duet::GlobalFlags global;
+  CLI::App app("Duet makes the two encoders of a vision-language model run at once, and fast.", "duet");
+  app.set_version_flag("--version", DUET_VERSION);
+  app.add_flag("--json", global.json, "Print results as JSON on stdout")->configurable(false);
+  app.add_flag("-v,--verbose", global.verbosity,
+               "Say more on stderr: -v summary, -vv timings, -vvv choices, -vvvv sources");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(kFooter);
+  app.parse_complete_callback([&] { duet::set_log_verbosity(global.verbosity); });
+  duet::add_doctor_command(app, global);
+  duet::add_check_command(app, global);
+  duet::add_generate_command(app, global);
+  duet::add_tune_command(app, global);
+  duet::add_plans_command(app, global);
+  duet::add_run_command(app, global);
+  duet::add_bench_command(app, global);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(duet::ErrorKind::usage);
+  }
+  return duet::was_interrupted() ? duet::kInterruptedExitCode : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const duet::Error& error) {
+    return report(error.kind(), error.what());
+  } catch (const std::bad_alloc&) {
+    return report(duet::ErrorKind::internal, "out of memory");
+  } catch (const std::exception& error) {
+    return report(duet::ErrorKind::internal, error.what());
+  }
+}

@@ -1,0 +1,24 @@
+// Which stored plan a command means: by number, by .duet file, or by model and target.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cli/command.h"
+#include "runtime/device.h"
+#include "runtime/plan_store.h"
+
+namespace duet {
+
+struct PlanChoice {
+  GraphFlags graph;
+  StoreFlags store;
+  std::int64_t id = 0;  // 0: look up by key
+  std::string variant = "fused-streams";
+
+  void add_to(CLI::App& command);
+  // Throws Error(missing) saying why nothing matched and how to make a plan. Warns when the match is not exact.
+  Plan find(const Graph& graph, const std::string& target, const Device& device, const std::string& variant_name) const;
+};
+
+}  // namespace duet

@@ -1,0 +1,29 @@
+// A target by name: the GPU here (`auto`), the emulator, or a device described in devices/*.yaml.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "codegen/device_spec.h"
+#include "runtime/device.h"
+#include "tuner/kernel_compiler.h"
+
+namespace duet {
+
+struct Target {
+  std::string name;
+  DeviceSpec spec;
+  std::unique_ptr<KernelCompiler> compiler;  // null for the emulator, which compiles for itself
+  std::unique_ptr<Device> device;            // null for a device that is not here
+};
+
+inline constexpr const char* kTargetHelp =
+    "auto (the GPU here), emulator, or a device of devices/ such as jetson-orin-nx-16gb@25W";
+
+// Throws Error(missing) when the machine lacks what the target needs (driver, NVRTC, host compiler), naming what still
+// works.
+Target open_target(const std::string& name);
+// What a stored plan is looked up by, without opening compilers.
+DeviceFingerprint target_fingerprint(const Target& target);
+
+}  // namespace duet
