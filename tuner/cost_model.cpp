@@ -1,0 +1,159 @@
+#include "tuner/cost_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "tuner/kernel_work.h"
+
+namespace duet {
+namespace {
+
+constexpr double kSmemBytesPerClock = 128;
+constexpr double kL2BytesPerClock = 32;
+constexpr double kMemoryLatencyUs = 0.6;
+constexpr double kCombineSyncUs = 1.5;  // a fence, an atomic and the read that waits for it, each to L2
+constexpr double kReachableBandwidth = 0.85;
+constexpr double kMmaLatencyClocks = 33;  // m16n8k16, dependent issue
+constexpr double kMmaFlops = 2.0 * 16 * 8 * 16;
+constexpr int kSubPartitions = 4;  // of an SM, each with its tensor core
+constexpr int kReservedSmemPerBlock = 1024;
+constexpr int kRegisterUnit = 256;  // allocated to a warp at a time
+constexpr int kMaxRegisters = 255;
+
+double positive(double value, double otherwise) { return value > 0 ? value : otherwise; }
+
+int arch_number(const std::string& arch) {
+  int number = 0;
+  if (arch.starts_with("sm_")) std::from_chars(arch.data() + 3, arch.data() + arch.size(), number);
+  return number;
+}
+
+// From Hopper on the peak is quoted for instructions that read operands from shared memory by themselves; mma.sync,
+// which these kernels use on every architecture, reaches less.
+double mma_share_of_peak(const std::string& arch) { return arch_number(arch) >= 90 ? 0.62 : 1.0; }
+
+// Rates of one SM, per microsecond.
+struct SmRates {
+  double tensor_flops, scalar_ops, smem_bytes, l2_bytes, clocks;
+};
+
+SmRates sm_rates(const DeviceSpec& device) {
+  const double sms = std::max(device.sm_count, 1);
+  const double clocks = positive(device.sm_clock_mhz, 1000);
+  const double tensor = positive(device.fp16_tflops, 1) * 1e6 / sms * mma_share_of_peak(device.arch);
+  // A peak counts a multiply-add as two; most of these instructions are not.
+  const double scalar = positive(device.fp32_tflops, device.fp16_tflops / 8) * 1e6 / sms / 2;
+  return {tensor, positive(scalar, 1), kSmemBytesPerClock * clocks, kL2BytesPerClock * clocks, clocks};
+}
+
+// The shortest time one block's tensor work can take with `warps` beside each other, latency of each product included.
+double tensor_latency_us(const KernelWork& work, int warps, const SmRates& rates) {
+  if (work.mma_in_flight == 0) return 0;
+  const double in_flight = static_cast<double>(work.mma_in_flight) * warps;
+  return work.tensor_flops / kMmaFlops * kMmaLatencyClocks / in_flight / rates.clocks;
+}
+
+// Time of `resident` blocks that start together on one SM, and its parts.
+struct RoundTime {
+  double tensor, smem, scalar, l2, latency, total;
+};
+
+RoundTime round_time(const KernelWork& work, double resident, int warps, const SmRates& rates) {
+  RoundTime time{};
+  const double steps = std::max(work.iterations, 1);
+  // Fewer warps than tensor cores leave some idle.
+  const double idle_cores = std::max(1.0, kSubPartitions / (resident * warps));
+  time.tensor =
+      std::max(resident * work.tensor_flops / rates.tensor_flops * idle_cores, tensor_latency_us(work, warps, rates));
+  time.smem = resident * work.smem_read_bytes / rates.smem_bytes;
+  time.scalar = resident * work.scalar_ops / rates.scalar_ops;
+  time.l2 = resident * (work.load_bytes + work.store_bytes) / rates.l2_bytes;
+  time.latency = steps * kMemoryLatencyUs / std::max(work.loads_ahead, 1);
+  // The first load is waited for in full; the last store leaves behind the end of the block.
+  time.total = kMemoryLatencyUs + std::max({time.tensor, time.smem, time.scalar, time.l2, time.latency});
+  return time;
+}
+
+// Partial results are written by all and read by the last block of each tile, which adds them.
+double combine_us(const KernelWork& work, double blocks, const DeviceSpec& device, const SmRates& rates) {
+  if (work.combine_blocks <= 1) return 0;
+  const double sms_used = std::min<double>(std::max(device.sm_count, 1), std::max(blocks, 1.0));
+  const double readers = std::min(sms_used, std::max(blocks / work.combine_blocks, 1.0));
+  return kCombineSyncUs + work.combine_bytes / (rates.l2_bytes * sms_used) +
+         work.combine_bytes / (rates.l2_bytes * readers);
+}
+
+void add_sm_times(CostBreakdown& cost, const KernelWork& work, int warps, const DeviceSpec& device,
+                  const SmRates& rates) {
+  const double on_busiest = std::ceil(cost.blocks / std::max(device.sm_count, 1));
+  const double resident = std::min<double>(on_busiest, cost.blocks_per_sm);
+  const double full_rounds = std::floor(on_busiest / resident);
+  const double rest = on_busiest - full_rounds * resident;
+  const auto add = [&](double blocks, double rounds) {
+    const RoundTime time = round_time(work, blocks, warps, rates);
+    cost.tensor_us += rounds * time.tensor;
+    cost.smem_us += rounds * time.smem;
+    cost.scalar_us += rounds * time.scalar;
+    cost.l2_us += rounds * time.l2;
+    cost.latency_us += rounds * time.latency;
+    cost.sm_us += rounds * time.total;
+  };
+  add(resident, full_rounds);
+  if (rest > 0) add(rest, 1);
+}
+
+}  // namespace
+
+double floor_us(const KernelTraffic& traffic, const DeviceSpec& device, bool tensor_cores) {
+  const double peak = tensor_cores ? device.fp16_tflops : positive(device.fp32_tflops, device.fp16_tflops);
+  return std::max(traffic.bytes / (positive(device.memory_gbps, 1) * 1e3), traffic.flops / (positive(peak, 1) * 1e6));
+}
+
+int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem_bytes) {
+  if (threads <= 0) return 0;
+  const int warps = ceil_div(threads, 32);
+  const int warp_registers = round_up(std::clamp(registers, 1, kMaxRegisters) * 32, kRegisterUnit);
+  const int by_registers = device.registers_per_sm / (warp_registers * warps);
+  const int by_smem = device.smem_bytes_per_sm / (smem_bytes + kReservedSmemPerBlock);
+  return std::max(0, std::min({by_registers, by_smem, device.threads_per_sm / (warps * 32), device.blocks_per_sm}));
+}
+
+CostBreakdown predict(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
+                      int registers) {
+  const KernelWork work = kernel_work(candidate);
+  const SmRates rates = sm_rates(device);
+  const int warps = std::max(ceil_div(candidate.threads, 32), 1);
+  CostBreakdown cost;
+  cost.launch_us = device.launch_us;
+  cost.floor_us = floor_us(traffic, device, work.mma_in_flight > 0);
+  cost.blocks = std::max(block_count(candidate), 1.0);
+  cost.blocks_per_sm = blocks_per_sm(device, candidate.threads, registers > 0 ? registers : work.estimated_registers,
+                                     candidate.smem_bytes);
+  if (cost.blocks_per_sm == 0) {
+    cost.total_us = std::numeric_limits<double>::infinity();
+    return cost;
+  }
+  cost.waves = cost.blocks / (static_cast<double>(std::max(device.sm_count, 1)) * cost.blocks_per_sm);
+  cost.tail = cost.waves / std::ceil(cost.waves);
+  cost.sm_share = std::min(1.0, cost.waves);
+  cost.memory_us = traffic.bytes / (positive(device.memory_gbps, 1) * kReachableBandwidth * 1e3);
+  add_sm_times(cost, work, warps, device, rates);
+  cost.combine_us = combine_us(work, cost.blocks, device, rates);
+  cost.total_us = cost.launch_us + std::max({cost.memory_us, cost.sm_us, cost.floor_us}) + cost.combine_us;
+  return cost;
+}
+
+std::string describe(const CostBreakdown& cost) {
+  return fmt::format(
+      "{:.2f} us: launch {:.2f}, memory {:.2f}, SM {:.2f} (tensor {:.2f}, smem {:.2f}, fp32 {:.2f}, L2 {:.2f}, latency "
+      "{:.2f}), combine {:.2f}; floor {:.2f}; {:.0f} blocks, {} per SM, {:.2f} waves, tail {:.0f}%",
+      cost.total_us, cost.launch_us, cost.memory_us, cost.sm_us, cost.tensor_us, cost.smem_us, cost.scalar_us,
+      cost.l2_us, cost.latency_us, cost.combine_us, cost.floor_us, cost.blocks, cost.blocks_per_sm, cost.waves,
+      cost.tail * 100);
+}
+
+}  // namespace duet
