@@ -12,7 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <random>
 #include <span>
 #include <vector>
@@ -185,19 +184,38 @@ inline double relative_tolerance(Dtype dtype) {
 }
 
 // `scale` is the size of the terms a result is a sum of: what fp32 rounding is relative to.
-using Reference = std::function<double(int row, int column)>;
-inline void expect_matches(const GuardedMatrix& actual, const Reference& expected, double scale = 1.0) {
+inline void expect_row_matches(const GuardedMatrix& actual, int row, const std::vector<double>& expected,
+                               double scale = 1.0) {
   const double relative = relative_tolerance(actual.dtype());
   const double absolute = (actual.dtype() == Dtype::f16 ? 6e-8 : 0.0) + 1e-5 * scale;
-  for (int row = 0; row < actual.rows(); ++row) {
-    for (int column = 0; column < actual.columns(); ++column) {
-      const double want = expected(row, column);
-      const double got = actual.get(row, column);
-      if (std::isinf(want) && got == want) continue;
-      ASSERT_LE(std::abs(got - want), absolute + relative * std::abs(want))
-          << "at (" << row << ", " << column << "): got " << got << ", expected " << want;
-    }
+  ASSERT_EQ(expected.size(), static_cast<std::size_t>(actual.columns()));
+  for (int column = 0; column < actual.columns(); ++column) {
+    const double want = expected[static_cast<std::size_t>(column)];
+    const double got = actual.get(row, column);
+    if (std::isinf(want) && got == want) continue;
+    ASSERT_LE(std::abs(got - want), absolute + relative * std::abs(want))
+        << "at (" << row << ", " << column << "): got " << got << ", expected " << want;
   }
+}
+
+// As above for each row; expected(row) gives a row in double precision.
+template <class Expected>
+void expect_rows_match(const GuardedMatrix& actual, const Expected& expected, double scale = 1.0) {
+  for (int row = 0; row < actual.rows(); ++row) {
+    expect_row_matches(actual, row, expected(row), scale);
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+// As above, element by element.
+template <class Expected>
+void expect_matches(const GuardedMatrix& actual, const Expected& expected, double scale = 1.0) {
+  const auto expected_row = [&](int row) {
+    std::vector<double> values;
+    for (int column = 0; column < actual.columns(); ++column) values.push_back(expected(row, column));
+    return values;
+  };
+  expect_rows_match(actual, expected_row, scale);
 }
 
 // A row as doubles, for references.
