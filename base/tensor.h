@@ -21,8 +21,8 @@ std::int64_t element_count(const Shape& shape);  // 1 for a scalar; throws Error
 
 struct HostTensor {
   Dtype dtype = Dtype::f32;
-  Shape shape;
-  std::vector<std::byte> bytes;  // element_count(shape) * dtype_bytes(dtype)
+  Shape shape{};
+  std::vector<std::byte> bytes{};  // element_count(shape) * dtype_bytes(dtype)
 
   static HostTensor zeros(Dtype dtype, Shape shape);
   static HostTensor from_floats(Shape shape, std::span<const float> values);

@@ -12,8 +12,8 @@ namespace duet {
 // A tensor that lies in somebody else's memory (a mapped file). Rows may be read at any alignment.
 struct TensorView {
   Dtype dtype = Dtype::f32;
-  Shape shape;
-  std::span<const std::byte> bytes;
+  Shape shape{};
+  std::span<const std::byte> bytes{};
 };
 
 class WeightProvider {

@@ -12,8 +12,8 @@ namespace duet {
 // Rows [row_begin, row_end) of a checkpoint tensor seen as (shape[0], product of the rest). Sources are f32, f16 or
 // bf16.
 struct WeightSource {
-  std::string tensor;  // name in the checkpoint
-  Shape shape;         // the whole tensor's expected shape
+  std::string tensor{};  // name in the checkpoint
+  Shape shape{};         // the whole tensor's expected shape
   std::int64_t row_begin = 0;
   std::int64_t row_end = 0;  // exclusive; shape[0] for the whole tensor (1 for a scalar)
 
@@ -32,16 +32,16 @@ enum class RecipeKind : int {
 // In `vector`, a missing source list is not allowed; in `folded_bias`, an empty `bias` means zeros.
 
 struct WeightRecipe {
-  std::string name;  // for people: "text.layers.0.qkv.weight"
+  std::string name{};  // for people: "text.layers.0.qkv.weight"
   RecipeKind kind = RecipeKind::matrix;
-  std::vector<WeightSource> sources;
-  std::vector<WeightSource> bias;  // folded_bias; a source with an empty tensor name stands for zeros of its shape
-  WeightSource gamma, beta;        // folded_*; empty tensor name when unused
-  Dtype dtype = Dtype::f16;        // of the result
-  Dtype fold_dtype = Dtype::f16;   // folded_sum: the dtype of the folded matrix
-  std::int64_t rows = 0;           // of the result (elements for vectors and scalars)
-  std::int64_t columns = 1;        // logical
-  std::int64_t ld = 1;             // elements between rows; padding columns are zero
+  std::vector<WeightSource> sources{};
+  std::vector<WeightSource> bias{};  // folded_bias; a source with an empty tensor name stands for zeros of its shape
+  WeightSource gamma{}, beta{};      // folded_*; empty tensor name when unused
+  Dtype dtype = Dtype::f16;          // of the result
+  Dtype fold_dtype = Dtype::f16;     // folded_sum: the dtype of the folded matrix
+  std::int64_t rows = 0;             // of the result (elements for vectors and scalars)
+  std::int64_t columns = 1;          // logical
+  std::int64_t ld = 1;               // elements between rows; padding columns are zero
 
   std::int64_t result_bytes() const { return rows * ld * dtype_bytes(dtype); }
   bool operator==(const WeightRecipe&) const = default;

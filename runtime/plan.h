@@ -25,37 +25,37 @@ std::string_view execution_mode_name(ExecutionMode mode);
 
 // The device a plan was made for, and under which a lookup finds it.
 struct DeviceFingerprint {
-  std::string target;  // "auto", "emulator", "jetson-orin-nx-16gb"
-  std::string module;  // "NVIDIA H100 80GB HBM3", "Jetson Orin NX 16GB", "emulator"
-  std::string arch;    // "sm_90"; "host" for the emulator
+  std::string target{};  // "auto", "emulator", "jetson-orin-nx-16gb"
+  std::string module{};  // "NVIDIA H100 80GB HBM3", "Jetson Orin NX 16GB", "emulator"
+  std::string arch{};    // "sm_90"; "host" for the emulator
   int sm_count = 0;
   int sm_clock_mhz = 0;  // the maximum in this mode
   int memory_clock_mhz = 0;
   std::int64_t l2_bytes = 0;
-  std::string power_mode;
+  std::string power_mode{};
   int driver_version = 0;  // as cuDriverGetVersion gives it; 0 without a driver
 
   bool operator==(const DeviceFingerprint&) const = default;
 };
 
 struct PlanKey {
-  std::string model;       // the graph's name
-  std::string graph_hash;  // of the graph's canonical text
+  std::string model{};       // the graph's name
+  std::string graph_hash{};  // of the graph's canonical text
   int batch = 1;
   Dtype precision = Dtype::f16;
-  std::string variant;  // "fused-streams", "baseline": the rules and mode asked for
-  DeviceFingerprint device;
+  std::string variant{};  // "fused-streams", "baseline": the rules and mode asked for
+  DeviceFingerprint device{};
 
   bool operator==(const PlanKey&) const = default;
 };
 
 // A compiled kernel for one architecture.
 struct KernelImage {
-  std::string arch;      // "sm_87"; "host" is a shared object of the emulator and is not stored
-  int cuda_major = 0;    // of the compiler
-  std::string compiler;  // "NVRTC 13.0"
-  std::string hash;      // of `bytes`
-  std::vector<std::byte> bytes;
+  std::string arch{};      // "sm_87"; "host" is a shared object of the emulator and is not stored
+  int cuda_major = 0;      // of the compiler
+  std::string compiler{};  // "NVRTC 13.0"
+  std::string hash{};      // of `bytes`
+  std::vector<std::byte> bytes{};
   int registers = 0;
   int spill_bytes = 0;
   int static_smem_bytes = 0;
@@ -64,13 +64,13 @@ struct KernelImage {
 };
 
 struct PlanKernel {
-  std::string entry;        // extern "C" name, unique within the plan
-  std::string family;       // "gemm", "attention", ...
-  std::string config_text;  // "block 64x64x32, warps 2x2, stages 3, split-K 1"
-  std::string source;       // the generated stub
+  std::string entry{};        // extern "C" name, unique within the plan
+  std::string family{};       // "gemm", "attention", ...
+  std::string config_text{};  // "block 64x64x32, warps 2x2, stages 3, split-K 1"
+  std::string source{};       // the generated stub
   int threads = 0;
   int smem_bytes = 0;
-  std::vector<KernelImage> images;
+  std::vector<KernelImage> images{};
 
   bool operator==(const PlanKernel&) const = default;
 };
@@ -95,7 +95,7 @@ struct BufferRef {
 // The device address of `target` is written into the parameter block at `param_offset` (8 bytes) when a plan is loaded.
 struct Relocation {
   std::uint32_t param_offset = 0;
-  BufferRef target;
+  BufferRef target{};
 
   bool operator==(const Relocation&) const = default;
 };
@@ -106,14 +106,14 @@ struct GridSize {
 };
 
 struct PlanStep {
-  int kernel = 0;     // index into Plan::kernels
-  std::string name;   // "text.layers.0.qkv"
-  std::string tower;  // "vision", "text"; "joint" after they meet
-  GridSize grid;
-  std::vector<std::byte> params;  // the kernel's parameter struct
-  std::vector<Relocation> relocations;
+  int kernel = 0;       // index into Plan::kernels
+  std::string name{};   // "text.layers.0.qkv"
+  std::string tower{};  // "vision", "text"; "joint" after they meet
+  GridSize grid{};
+  std::vector<std::byte> params{};  // the kernel's parameter struct
+  std::vector<Relocation> relocations{};
   int stream = 0;
-  std::vector<int> waits;  // earlier steps, on other streams, that must have finished
+  std::vector<int> waits{};  // earlier steps, on other streams, that must have finished
   // Costs, for reports.
   double flops = 0;
   double bytes = 0;  // least traffic: every operand once
@@ -125,7 +125,7 @@ struct PlanStep {
 };
 
 struct PlanWeight {
-  WeightRecipe recipe;
+  WeightRecipe recipe{};
   std::uint64_t offset_bytes = 0;  // in the weight space, 256-byte aligned
 
   bool operator==(const PlanWeight&) const = default;
@@ -133,9 +133,9 @@ struct PlanWeight {
 
 // An input or output as callers see it. On the device, rows of the last dimension are `ld` elements apart.
 struct PlanTensor {
-  std::string name;
+  std::string name{};
   Dtype dtype = Dtype::f32;
-  Shape shape;
+  Shape shape{};
   std::int64_t ld = 0;
   std::int64_t value_limit = 0;  // integer inputs: values must lie in [0, value_limit); 0 = unchecked
 
@@ -144,28 +144,28 @@ struct PlanTensor {
 };
 
 struct PlanFigures {
-  std::vector<double> latency_us_samples;  // whole plan, one replay each; empty when not measured
-  double latency_us = 0;                   // median of the samples, or the prediction
+  std::vector<double> latency_us_samples{};  // whole plan, one replay each; empty when not measured
+  double latency_us = 0;                     // median of the samples, or the prediction
   double floor_us = 0;
   double baseline_latency_us = 0;  // unfused, sequential, same provenance; 0 when unknown
   int baseline_steps = 0;
-  std::string environment;  // device, driver, clocks, power mode, temperature, compiler, date
-  std::string commit;       // of Duet
+  std::string environment{};  // device, driver, clocks, power mode, temperature, compiler, date
+  std::string commit{};       // of Duet
 
   bool operator==(const PlanFigures&) const = default;
 };
 
 struct Plan {
-  PlanKey key;
+  PlanKey key{};
   Provenance provenance = Provenance::predicted;
   ExecutionMode mode = ExecutionMode::sequential;
   int stream_count = 1;
-  std::vector<PlanKernel> kernels;
-  std::vector<PlanStep> steps;  // in an order that respects every dependency
-  std::vector<PlanWeight> weights;
-  std::vector<PlanTensor> inputs, outputs;
+  std::vector<PlanKernel> kernels{};
+  std::vector<PlanStep> steps{};  // in an order that respects every dependency
+  std::vector<PlanWeight> weights{};
+  std::vector<PlanTensor> inputs{}, outputs{};
   std::uint64_t arena_bytes = 0, weight_bytes = 0, counter_bytes = 0;
-  PlanFigures figures;
+  PlanFigures figures{};
 
   bool operator==(const Plan&) const = default;
 };

@@ -20,33 +20,33 @@ std::string_view match_kind_name(MatchKind kind);
 
 struct PlanMatch {
   MatchKind kind = MatchKind::none;
-  std::string why;  // "same module, power mode 15W instead of 25W"
-  std::optional<Plan> plan;
+  std::string why{};  // "same module, power mode 15W instead of 25W"
+  std::optional<Plan> plan{};
 };
 
 struct PlanSummary {
   std::int64_t id = 0;
-  PlanKey key;
+  PlanKey key{};
   Provenance provenance = Provenance::predicted;
   int steps = 0;
   double latency_us = 0;
-  std::string created;  // UTC, ISO 8601
+  std::string created{};  // UTC, ISO 8601
 };
 
 // One candidate's outcome in a tuning run: everything measured or refused is kept.
 struct CandidateRecord {
-  std::string device;       // fingerprint text
-  std::string problem;      // "gemm f16 m=50 n=2304 k=768 layer_norm bias": what was to be computed
-  std::string config;       // "block 64x64x32, ..."
-  std::string source_hash;  // with the templates' hash and the compiler: the measurement's identity
-  std::string status;       // "ok", "infeasible", "compile error", "wrong result", "timeout", "crash"
-  std::string detail;       // reason, log, worst element
+  std::string device{};       // fingerprint text
+  std::string problem{};      // "gemm f16 m=50 n=2304 k=768 layer_norm bias": what was to be computed
+  std::string config{};       // "block 64x64x32, ..."
+  std::string source_hash{};  // with the templates' hash and the compiler: the measurement's identity
+  std::string status{};       // "ok", "infeasible", "compile error", "wrong result", "timeout", "crash"
+  std::string detail{};       // reason, log, worst element
   Provenance provenance = Provenance::predicted;
   int registers = 0, spill_bytes = 0, smem_bytes = 0;
   double max_error = 0, norm_error = 0;
   double median_us = 0, predicted_us = 0;
-  std::vector<double> samples_us;
-  std::string environment;
+  std::vector<double> samples_us{};
+  std::string environment{};
 };
 
 class PlanStore {
