@@ -154,7 +154,8 @@ void add_run_command(CLI::App& app, const GlobalFlags& global) {
   command->add_option("--output", flags->output, "Folder for the outputs as .npy files");
   command->add_option("--seed", flags->seed, "Of random weights and inputs")->capture_default_str();
   command->add_flag("--check", flags->check, "Compare with the fp32 reference on the CPU; exit 6 when they disagree");
-  command->footer("Example: duet run clip-vit-b32 --weights clip/ --input pixels=pixels.npy --input input_ids=ids.npy");
+  command->footer(
+      "Example: duet run clip-vit-b32 --weights clip/ --input pixel_values=pixels.npy --input input_ids=ids.npy");
   command->callback([flags, &global] { run(*flags, global); });
 }
 
