@@ -26,10 +26,54 @@ struct AttentionConfig {
   constexpr int threads() const { return tile.warps * 32; }
   constexpr int block_q() const { return tile.warps * 16; }
   constexpr int padded_head_dim() const { return round_up(op.head_dim, 16); }  // in shared memory, zero-filled
-  constexpr int smem_bytes() const { return (block_q() + 2 * tile.stages * tile.block_kv) * padded_head_dim() * 2; }
+  constexpr bool causal() const { return op.mask == AttentionMask::causal || op.mask == AttentionMask::causal_padding; }
+  constexpr bool padding() const {
+    return op.mask == AttentionMask::padding || op.mask == AttentionMask::causal_padding;
+  }
+
+  // Upper bound for a kernel that does not spill: Q, O, S, P, a step's operands, and 56 for addresses and row state.
+  constexpr int register_estimate() const {
+    const int d = padded_head_dim();
+    return d / 4 + d / 2 + tile.block_kv / 2 + tile.block_kv / 4 + (d > tile.block_kv ? d : tile.block_kv) / 4 + 56;
+  }
+
+  // ---- shared memory, in this order: queries (then the output on its way out), stages of K, V and mask
+  constexpr int q_bytes() const { return block_q() * padded_head_dim() * 2; }
+  constexpr int kv_bytes() const { return tile.block_kv * padded_head_dim() * 2; }  // of K, and of V
+  constexpr int mask_bytes() const { return padding() ? tile.block_kv * 4 : 0; }
+  constexpr int stage_bytes() const { return 2 * kv_bytes() + mask_bytes(); }
+  constexpr int smem_bytes() const { return q_bytes() + tile.stages * stage_bytes(); }
 };
 
-// Grid: x = query blocks, y = heads, z = batch.
+// What a configuration must satisfy whatever the device; see DUET_GEMM_RULES.
+#define DUET_ATTENTION_RULES(c, RULE)                                                                 \
+  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")        \
+  RULE((c).op.head_dim >= 8 && (c).op.head_dim <= 128 && (c).op.head_dim % 8 == 0,                    \
+       "head_dim must be a multiple of 8 from 8 to 128")                                              \
+  RULE((c).tile.warps >= 1 && (c).tile.warps <= 16, "warps must be 1 to 16")                          \
+  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 128 && (c).tile.block_kv % 16 == 0,            \
+       "block_kv must be a multiple of 16 from 16 to 128")                                            \
+  RULE((c).tile.stages >= 2 && (c).tile.stages <= 4, "stages must be 2 to 4")                         \
+  RULE((c).register_estimate() <= 255, "head_dim and block_kv need more than 255 registers a thread") \
+  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers") \
+  RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
+
+// The reason why a configuration cannot run on any device, or null.
+constexpr const char* attention_infeasible(const AttentionConfig& config) {
+#define DUET_RULE(condition, reason) \
+  if (!(condition)) return reason;
+  DUET_ATTENTION_RULES(config, DUET_RULE)
+#undef DUET_RULE
+  return nullptr;
+}
+
+// x = query blocks, y = heads, z = batch.
+constexpr Grid3 attention_grid(const AttentionConfig& config, int queries, int heads, int batch) {
+  return Grid3{ceil_div(queries, config.block_q()), heads, batch};
+}
+
+// Head h of a token starts at element h * head_dim of its row; every row is aligned to 16 bytes. With a causal mask
+// query i attends to keys 0 to i. A query that may attend to nothing gets zeros.
 struct AttentionParams {
   const void* q;
   const void* k;
@@ -39,7 +83,7 @@ struct AttentionParams {
   int batch, heads, queries, keys;
   int ldq, ldk, ldv, ldo;  // elements between tokens
   i64 q_batch_stride, k_batch_stride, v_batch_stride, o_batch_stride;
-  float scale;
+  float scale;  // positive
 };
 
 }  // namespace duet

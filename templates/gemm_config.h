@@ -2,9 +2,10 @@
 //
 //   C[m, n] = residual[m mod residual_rows, n] + act( sum_k A[m, k] B[n, k] + bias[n] )
 //
-// A is (m, k), B is (n, k), C is (m, n), each with its own leading dimension (elements between rows, a multiple of 8).
-// Padding columns (from the logical width up to the leading dimension) are zero in every operand, and are written as
-// zero.
+// A is (m, k), B is (n, k), C is (m, n), each with its own leading dimension (elements between rows, a multiple of 8)
+// and every row aligned to 16 bytes. Padding columns, from the logical width up to the next multiple of 8, are zero in
+// every operand and are written as zero. A leading dimension beyond that makes the matrix a slice of a wider one (one
+// head of a packed QKV product, say), whose other columns are neither read nor written.
 #pragma once
 
 #include "templates/device/types.h"
@@ -51,11 +52,67 @@ struct GemmConfig {
   constexpr int threads() const { return tile.warps_m * tile.warps_n * 32; }
   constexpr int warp_m() const { return tile.block_m / tile.warps_m; }
   constexpr int warp_n() const { return tile.block_n / tile.warps_n; }
-  constexpr int stage_bytes() const { return (tile.block_m + tile.block_n) * tile.block_k * 2; }
-  // Row sums and sums of squares, one pair per (row, warp column).
-  constexpr int statistics_bytes() const { return op.layer_norm ? tile.block_m * tile.warps_n * 2 * 4 : 0; }
-  constexpr int smem_bytes() const { return tile.stages * stage_bytes() + statistics_bytes() + 16; }
+
+  // ---- registers of one thread
+  constexpr int accumulators() const { return warp_m() * warp_n() / 32; }
+  // Two sets of operand fragments, so that one is loaded while the other is multiplied.
+  constexpr int fragment_registers() const { return 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
+  constexpr int statistics_registers() const { return op.layer_norm ? warp_m() / 16 * 4 : 0; }
+  // Upper bound for a kernel that does not spill: what is live at once in the main loop, and 48 for addresses.
+  constexpr int register_estimate() const {
+    return accumulators() + fragment_registers() + statistics_registers() + 48;
+  }
+
+  // ---- shared memory, in this order: stages, staging, statistics, column terms, flag
+  constexpr int a_stage_bytes() const { return tile.block_m * tile.block_k * 2; }
+  constexpr int b_stage_bytes() const { return tile.block_n * tile.block_k * 2; }
+  constexpr int stage_bytes() const { return a_stage_bytes() + b_stage_bytes(); }
+  // C's tile on its way out. With a residual it has its own place, filled with the residual's tile while the products
+  // run: its latency is hidden. Without, it takes the place of the stages, which are empty by then.
+  constexpr int staging_bytes() const { return tile.block_m * tile.block_n * 2; }
+  constexpr int staging_offset() const { return op.residual ? tile.stages * stage_bytes() : 0; }
+  constexpr int statistics_offset() const {
+    const int pipeline = tile.stages * stage_bytes();
+    if (op.residual) return pipeline + staging_bytes();
+    return pipeline > staging_bytes() ? pipeline : staging_bytes();
+  }
+  // Row sums and sums of squares, one pair per (warp column, row).
+  constexpr int statistics_bytes() const { return op.layer_norm ? tile.warps_n * tile.block_m * 2 * 4 : 0; }
+  constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
+  constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
+  constexpr int flag_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
+  constexpr int smem_bytes() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
 };
+
+// What a configuration must satisfy whatever the device, stated once: the host asks gemm_infeasible(), the kernel
+// asserts the same list, so that a stub that slipped through fails to compile with the same words. A device's own
+// limits on shared memory and registers are the caller's to check.
+// The fragments limit comes from 255 registers a thread; the last one from 65,536 registers an SM.
+#define DUET_GEMM_RULES(c, RULE)                                                                                   \
+  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")                     \
+  RULE((c).tile.warps_m >= 1 && (c).tile.warps_n >= 1, "warps_m and warps_n must be at least 1")                   \
+  RULE((c).tile.warps_m*(c).tile.warps_n <= 16, "a block has at most 16 warps")                                    \
+  RULE((c).tile.block_m >= 16 && (c).tile.block_m <= 256, "block_m must be 16 to 256")                             \
+  RULE((c).tile.block_n >= 8 && (c).tile.block_n <= 256, "block_n must be 8 to 256")                               \
+  RULE((c).tile.block_m % (16 * (c).tile.warps_m) == 0, "block_m must be a multiple of 16 * warps_m")              \
+  RULE((c).tile.block_n % (8 * (c).tile.warps_n) == 0, "block_n must be a multiple of 8 * warps_n")                \
+  RULE((c).tile.block_k == 16 || (c).tile.block_k == 32 || (c).tile.block_k == 64, "block_k must be 16, 32 or 64") \
+  RULE((c).tile.stages >= 2 && (c).tile.stages <= 6, "stages must be 2 to 6")                                      \
+  RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                                 \
+  RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,              \
+       "patch_copy_bytes must be 4, 8 or 16")                                                                      \
+  RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")                   \
+  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers")              \
+  RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
+
+// The reason why a configuration cannot run on any device, or null.
+constexpr const char* gemm_infeasible(const GemmConfig& config) {
+#define DUET_RULE(condition, reason) \
+  if (!(condition)) return reason;
+  DUET_GEMM_RULES(config, DUET_RULE)
+#undef DUET_RULE
+  return nullptr;
+}
 
 // One problem: sizes and strides, known when the plan is made. Strides are in elements.
 struct GemmParams {
@@ -74,20 +131,30 @@ struct GemmParams {
   // Batched products (attention without fusion): batch index z = outer * batch_inner + inner.
   int batch, batch_inner;
   i64 a_stride_outer, a_stride_inner, b_stride_outer, b_stride_inner, c_stride_outer, c_stride_inner;
-  // Patches: the image is (batch, channels, image_h, image_w) without padding; k = channels * patch * patch_ld where
-  // patch_ld = patch rounded up to 8 (B's columns are laid out likewise, zeros in between).
+  // Patches: the image is (images, channels, image_h, image_w) without padding, m = images * patches; k = channels *
+  // patch * patch_ld where patch_ld = patch rounded up to 8 (B's columns are laid out likewise, zeros in between).
   int channels, image_h, image_w, patch;
 };
 
 constexpr int gemm_tiles(const GemmTile& tile, int m, int n) {
   return ceil_div(m, tile.block_m) * ceil_div(n, tile.block_n);
 }
-// fp32 partial tiles, and with layer_norm the partial row statistics (sum, sum of squares) of each row block.
+
+// x = tiles of rows, y = tiles of columns, z = (batch, split). Blocks start in the order of x: those that share a tile
+// of B, the weights, run together, and B comes from DRAM once.
+constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
+  return Grid3{ceil_div(m, config.tile.block_m), ceil_div(n, config.tile.block_n), batch * config.tile.split_k};
+}
+
+// Split-K: each block of a tile leaves its fp32 accumulators, and with layer_norm the (sum, sum of squares) of its
+// rows.
+constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
+  return static_cast<i64>(config.tile.block_m) * config.tile.block_n * 4 +
+         (config.op.layer_norm ? config.tile.block_m * 2 * 4 : 0);
+}
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {
   if (config.tile.split_k == 1) return 0;
-  const i64 per_tile = static_cast<i64>(config.tile.block_m) * config.tile.block_n * 4 +
-                       (config.op.layer_norm ? config.tile.block_m * 2 * 4 : 0);
-  return per_tile * gemm_tiles(config.tile, m, n) * config.tile.split_k * batch;
+  return gemm_partial_bytes(config) * gemm_tiles(config.tile, m, n) * config.tile.split_k * batch;
 }
 constexpr int gemm_counter_count(const GemmConfig& config, int m, int n, int batch) {
   return config.tile.split_k == 1 ? 0 : gemm_tiles(config.tile, m, n) * batch;

@@ -1,0 +1,67 @@
+// What a block of the GEMM knows before it starts: its shape, fixed at compile time, and its place in the problem.
+#pragma once
+
+#include "templates/common/mma.cuh"
+#include "templates/gemm_config.h"
+
+namespace duet {
+
+template <class Config>
+struct GemmShape {
+  static constexpr GemmConfig kConfig = Config::value;
+  static constexpr GemmOp kOp = kConfig.op;
+  static constexpr GemmTile kTile = kConfig.tile;
+#define DUET_RULE(condition, reason) static_assert(condition, reason);
+  DUET_GEMM_RULES(kConfig, DUET_RULE)
+#undef DUET_RULE
+
+  static constexpr Dtype kDtype = kOp.dtype;
+  static constexpr int kBlockM = kTile.block_m;
+  static constexpr int kBlockN = kTile.block_n;
+  static constexpr int kBlockK = kTile.block_k;
+  static constexpr int kStages = kTile.stages;
+  static constexpr int kSplits = kTile.split_k;
+  static constexpr int kWarpsN = kTile.warps_n;
+  static constexpr int kThreads = kConfig.threads();
+  static constexpr int kM = kConfig.warp_m() / kMmaM;  // a warp's products along m
+  static constexpr int kN = kConfig.warp_n() / kMmaN;  // and along n
+  static constexpr int kKSteps = kBlockK / kMmaK;      // and along k, per stage
+  static constexpr int kKChunks = kBlockK / kChunkElements;
+  static constexpr int kNChunks = kBlockN / kChunkElements;
+};
+
+struct GemmPlace {
+  int lane;
+  int warp_m, warp_n;         // of the warp, in the arrangement (warps_m, warps_n)
+  int warp_row, warp_column;  // the warp's part of the tile
+  int row0, column0;          // the tile's part of C
+  int batch, split;           // the product, and the share of its k range
+  int k_tile, k_tiles;  // the share: first tile along k, and how many (none, when there are more splits than tiles)
+};
+
+template <class Shape>
+DUET_DEVICE GemmPlace gemm_place(const GemmParams& params) {
+  const int warp = thread_index() / 32;
+  GemmPlace place;
+  place.lane = thread_index() % 32;
+  place.warp_m = warp / Shape::kWarpsN;
+  place.warp_n = warp % Shape::kWarpsN;
+  place.warp_row = place.warp_m * Shape::kM * kMmaM;
+  place.warp_column = place.warp_n * Shape::kN * kMmaN;
+  place.row0 = block_index_x() * Shape::kBlockM;
+  place.column0 = block_index_y() * Shape::kBlockN;
+  place.batch = block_index_z() / Shape::kSplits;
+  place.split = block_index_z() % Shape::kSplits;
+  const int tiles = ceil_div(params.k, Shape::kBlockK);
+  place.k_tile = tiles * place.split / Shape::kSplits;
+  place.k_tiles = tiles * (place.split + 1) / Shape::kSplits - place.k_tile;
+  return place;
+}
+
+// Offset of a batch item in elements. A single product, the common case, spends no division on it.
+DUET_DEVICE i64 batch_offset(const GemmParams& params, int batch, i64 stride_outer, i64 stride_inner) {
+  if (params.batch == 1) return 0;
+  return batch / params.batch_inner * stride_outer + batch % params.batch_inner * stride_inner;
+}
+
+}  // namespace duet

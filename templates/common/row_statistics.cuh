@@ -1,0 +1,104 @@
+// Mean and 1/standard deviation of the rows of A, for a layer norm folded into the GEMM, from the fragments that pass
+// through registers anyway. Everything is fp32 and added in a fixed order.
+#pragma once
+
+#include "templates/common/gemm_block.cuh"
+
+namespace duet {
+
+struct RowSums {
+  float sum;
+  float sum_squares;
+};
+
+// The warps of one row of the arrangement hold the same fragments of A: they take turns, k step by k step, and
+// each keeps sums of its own. In shared memory these are (warps_n, block_m) pairs; after `finish` the first block_m
+// pairs are (mean, rstd) instead.
+template <class Shape>
+class RowStatistics {
+ public:
+  DUET_DEVICE RowStatistics(SmemAddr smem, const GemmPlace& place)
+      : smem_(smem + Shape::kConfig.statistics_offset()), place_(place) {
+    DUET_UNROLL
+    for (int i = 0; i < Shape::kM * 2; ++i) sums_[i] = RowSums{0.0f, 0.0f};
+  }
+
+  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int k_tile, int k_step) {
+    if constexpr (Shape::kOp.layer_norm) {
+      if ((k_tile * Shape::kKSteps + k_step) % Shape::kWarpsN != place_.warp_n) return;
+      DUET_UNROLL
+      for (int i = 0; i < Shape::kM; ++i) {
+        DUET_UNROLL
+        for (int e = 0; e < 4; ++e) add_pair(sums_[2 * i + e % 2], a[i][e]);  // e % 2: rows 0-7 or 8-15
+      }
+    }
+  }
+
+  // Leaves the warps' sums in shared memory; complete after the block's next barrier.
+  DUET_DEVICE void publish() {
+    if constexpr (Shape::kOp.layer_norm) {
+      DUET_UNROLL
+      for (int i = 0; i < Shape::kM * 2; ++i) {
+        const RowSums total = sum_of_quad(sums_[i]);
+        const int row = place_.warp_row + i * 8 + place_.lane / 4;
+        if (place_.lane % 4 == 0) store(place_.warp_n * Shape::kBlockM + row, total);
+      }
+    }
+  }
+
+  // The sums of a row over the warps.
+  DUET_DEVICE RowSums total(int row) const {
+    RowSums sums{0.0f, 0.0f};
+    DUET_UNROLL
+    for (int warp = 0; warp < Shape::kWarpsN; ++warp) {
+      const RowSums part = load(warp * Shape::kBlockM + row);
+      sums.sum += part.sum;
+      sums.sum_squares += part.sum_squares;
+    }
+    return sums;
+  }
+
+  // Turns a row's sums over all of k into (mean, rstd). The variance is a difference of rounded numbers: it may come
+  // out below zero for a constant row.
+  DUET_DEVICE void finish(int row, RowSums sums, int k, float epsilon) const {
+    const float scale = 1.0f / static_cast<float>(k);
+    const float mean = sums.sum * scale;
+    const float variance = max_f32(sums.sum_squares * scale - mean * mean, 0.0f);
+    store(row, RowSums{mean, rsqrt_approx(variance + epsilon)});
+  }
+
+  DUET_DEVICE RowSums load(int index) const {
+    const SmemAddr addr = smem_ + static_cast<u32>(index * 8);
+    return RowSums{ld_shared_f32(addr), ld_shared_f32(addr + 4)};
+  }
+
+ private:
+  static DUET_DEVICE void add_pair(RowSums& sums, u32 pair) {
+    const float low = to_float<Shape::kDtype>(static_cast<u16>(pair));
+    const float high = to_float<Shape::kDtype>(static_cast<u16>(pair >> 16));
+    sums.sum += low + high;
+    sums.sum_squares = fused_multiply_add(low, low, fused_multiply_add(high, high, sums.sum_squares));
+  }
+
+  // Four neighbouring lanes hold one row of a fragment.
+  static DUET_DEVICE RowSums sum_of_quad(RowSums sums) {
+    DUET_UNROLL
+    for (int mask = 1; mask <= 2; mask *= 2) {
+      sums.sum += shuffle_xor(sums.sum, mask);
+      sums.sum_squares += shuffle_xor(sums.sum_squares, mask);
+    }
+    return sums;
+  }
+
+  DUET_DEVICE void store(int index, RowSums sums) const {
+    const SmemAddr addr = smem_ + static_cast<u32>(index * 8);
+    st_shared_f32(addr, sums.sum);
+    st_shared_f32(addr + 4, sums.sum_squares);
+  }
+
+  SmemAddr smem_;
+  const GemmPlace& place_;
+  RowSums sums_[Shape::kM * 2];  // rows 8i + lane / 4 of the warp's part
+};
+
+}  // namespace duet

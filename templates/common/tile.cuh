@@ -1,0 +1,93 @@
+// Tiles of 16-bit elements in shared memory: where each 16-byte chunk lies, and how a block copies tiles in and out.
+//
+// A tile is (rows, chunks) of 8 elements. Chunks are permuted within their row so that the 8 chunks that ldmatrix reads
+// together (8 consecutive rows, one column) lie in 8 different groups of 4 banks, for any number of chunks a row.
+#pragma once
+
+#include "templates/device/intrinsics.cuh"
+
+namespace duet {
+
+constexpr int kChunkElements = 8;
+constexpr int kChunkBytes = 16;
+
+// The largest power of two, at most 8, that divides `chunks`.
+constexpr int swizzle_span(int chunks) { return chunks % 8 == 0 ? 8 : chunks % 4 == 0 ? 4 : chunks % 2 == 0 ? 2 : 1; }
+
+// Byte offset of a chunk. Unpermuted, the start of row r is in bank group (r * kChunks) mod 8. With span s, the largest
+// power of two in kChunks, that visits 8/s groups, all multiples of s, and repeats every 8/s rows. Flipping the low
+// log2(s) bits of the chunk by the number of the repetition sends each repetition to groups of its own.
+// kChunks = 8 (64 elements): chunk ^ row. 4: chunk ^ (row / 2). 10 (head_dim 80): chunk ^ (row / 4). Odd: none needed.
+template <int kChunks>
+DUET_DEVICE u32 tile_offset(int row, int chunk) {
+  constexpr int kSpan = swizzle_span(kChunks);
+  const int flip = ((row & 7) / (8 / kSpan)) & (kSpan - 1);
+  return static_cast<u32>((row * kChunks + (chunk ^ flip)) * kChunkBytes);
+}
+
+// Which chunks of a tile a thread moves: neighbouring threads move neighbouring chunks, so that a row is one contiguous
+// read. Where a row's chunks divide the threads, a thread stays in one column, which costs it no division.
+template <int kRows, int kChunks, int kThreads>
+struct TileShare {
+  static constexpr int kCopies = ceil_div(kRows * kChunks, kThreads);
+  static constexpr bool kOneColumn = kThreads % kChunks == 0;
+
+  static DUET_DEVICE int row(int thread, int copy) {
+    if constexpr (kOneColumn) return thread / kChunks + copy * (kThreads / kChunks);
+    return (thread + copy * kThreads) / kChunks;
+  }
+  static DUET_DEVICE int chunk(int thread, int copy) {
+    if constexpr (kOneColumn) return thread % kChunks;
+    return (thread + copy * kThreads) % kChunks;
+  }
+  static DUET_DEVICE bool has(int thread, int copy) {
+    if constexpr (kRows * kChunks % kThreads == 0) return true;
+    return thread + copy * kThreads < kRows * kChunks;
+  }
+};
+
+// A row-major matrix of 16-bit elements; what lies outside (rows, columns) reads as zero. `columns` counts elements and
+// is effectively rounded up to 8.
+struct MatrixView {
+  const u16* data;
+  int ld;
+  int rows;
+  int columns;
+};
+
+// Starts copying the tile whose first element is (row0, column0).
+template <int kRows, int kChunks, int kThreads>
+DUET_DEVICE void load_tile(SmemAddr tile, const MatrixView& matrix, int row0, int column0) {
+  using Share = TileShare<kRows, kChunks, kThreads>;
+  const int thread = thread_index();
+  DUET_UNROLL
+  for (int copy = 0; copy < Share::kCopies; ++copy) {
+    if (Share::has(thread, copy)) {
+      const int row = Share::row(thread, copy);
+      const int chunk = Share::chunk(thread, copy);
+      const int column = column0 + chunk * kChunkElements;
+      const bool valid = row0 + row < matrix.rows && column < matrix.columns;
+      const i64 element = valid ? static_cast<i64>(row0 + row) * matrix.ld + column : 0;
+      cp_async<kChunkBytes>(tile + tile_offset<kChunks>(row, chunk), matrix.data + element, valid);
+    }
+  }
+}
+
+// Writes a tile to rows below `rows` and columns below `columns` (rounded up to 8) of a matrix, 16 bytes a thread.
+template <int kRows, int kChunks, int kThreads>
+DUET_DEVICE void store_tile(SmemAddr tile, u16* matrix, int ld, int row0, int rows, int column0, int columns) {
+  using Share = TileShare<kRows, kChunks, kThreads>;
+  const int thread = thread_index();
+  DUET_UNROLL
+  for (int copy = 0; copy < Share::kCopies; ++copy) {
+    const int row = Share::row(thread, copy);
+    const int chunk = Share::chunk(thread, copy);
+    const int column = column0 + chunk * kChunkElements;
+    if (Share::has(thread, copy) && row0 + row < rows && column < columns) {
+      const Vec16 value = ld_shared_vec16(tile + tile_offset<kChunks>(row, chunk));
+      st_global_vec16(matrix + static_cast<i64>(row0 + row) * ld + column, value);
+    }
+  }
+}
+
+}  // namespace duet

@@ -1,0 +1,155 @@
+// Tiled tensor-core GEMM with a fused prologue (layer norm, patch extraction) and epilogue; see gemm_config.h for what
+// it computes.
+//
+// A block computes a (block_m, block_n) tile of C, its warps (warp_m, warp_n) parts of it, in steps of block_k.
+// Tiles of A and B pass through a ring of `stages` buffers filled by cp.async: while one is multiplied, stages - 1 are
+// on their way. The products that matter here have M = 50 to 729 and cold weights, so that a kernel is a few
+// microseconds of waiting for DRAM: copies start before anything else, the weights' first.
+#pragma once
+
+#include "templates/common/gemm_block.cuh"
+#include "templates/common/gemm_operands.cuh"
+#include "templates/common/mma.cuh"
+#include "templates/common/row_statistics.cuh"
+#include "templates/common/split_k.cuh"
+#include "templates/epilogue.cuh"
+
+namespace duet {
+
+// The operands of one k step of a warp.
+template <class Shape>
+struct GemmFragments {
+  u32 a[Shape::kM][4];  // (warp_m, 16)
+  u32 b[Shape::kN][2];  // (warp_n, 16)
+};
+
+template <class Shape>
+class GemmMainloop {
+  using A = typename OperandA<Shape, Shape::kOp.a>::Type;
+  using B = MatrixB<Shape>;
+  using Fragments = GemmFragments<Shape>;
+
+ public:
+  DUET_DEVICE GemmMainloop(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
+      : place_(place), smem_(smem), b_(params, place), a_(params, place) {}
+
+  // Starts the copies of the first stages - 1 tiles. Each is one group, empty where there is no such tile, so that
+  // counting groups is counting tiles.
+  DUET_DEVICE void start() const {
+    DUET_UNROLL
+    for (int tile = 0; tile < Shape::kStages - 1; ++tile) {
+      load(tile, tile);
+      cp_async_commit();
+    }
+  }
+
+  // Accumulates the block's share of k. Copies started after start() are complete at the end as well.
+  DUET_DEVICE void run(float (&acc)[Shape::kM][Shape::kN][4], RowStatistics<Shape>& statistics) const {
+    Fragments fragments[2];
+    int slot = 0;
+    if (place_.k_tiles > 0) {
+      await_next_tile();
+      load_fragments(fragments[0], slot, 0);
+    }
+    DUET_NO_UNROLL
+    for (int tile = 0; tile < place_.k_tiles; ++tile) {
+      const int next_slot = slot + 1 < Shape::kStages ? slot + 1 : 0;
+      // The slot before this one was read for the last time before the barrier that opened this tile: refill it.
+      load(tile + Shape::kStages - 1, slot > 0 ? slot - 1 : Shape::kStages - 1);
+      cp_async_commit();
+      DUET_UNROLL
+      for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
+        Fragments& current = fragments[k_step % 2];
+        Fragments& next = fragments[(k_step + 1) % 2];
+        if (k_step + 1 < Shape::kKSteps) {
+          load_fragments(next, slot, k_step + 1);
+        } else if (tile + 1 < place_.k_tiles) {
+          await_next_tile();
+          load_fragments(next, next_slot, 0);
+        }
+        mma_tile<Shape::kDtype>(acc, current.a, current.b);
+        statistics.add(current.a, tile, k_step);
+      }
+      if constexpr (Shape::kKSteps % 2 == 1) fragments[0] = fragments[1];
+      slot = next_slot;
+    }
+    cp_async_commit();  // a share without tiles has not committed the epilogue's copies yet
+    cp_async_wait<0>();
+  }
+
+ private:
+  // Makes the oldest tile in flight readable by all warps. Both before and within the loop, stages - 1 tiles are in
+  // flight at this point, so all groups but the newest stages - 2 must be complete.
+  DUET_DEVICE void await_next_tile() const {
+    cp_async_wait<Shape::kStages - 2>();
+    sync_threads();
+  }
+
+  DUET_DEVICE SmemAddr b_slot(int slot) const { return smem_ + static_cast<u32>(slot * Shape::kConfig.stage_bytes()); }
+  DUET_DEVICE SmemAddr a_slot(int slot) const {
+    return b_slot(slot) + static_cast<u32>(Shape::kConfig.b_stage_bytes());
+  }
+
+  DUET_DEVICE void load(int tile, int slot) const {
+    if (tile < place_.k_tiles) {
+      const int k0 = (place_.k_tile + tile) * Shape::kBlockK;
+      b_.load(b_slot(slot), k0);
+      a_.load(a_slot(slot), k0);
+    }
+  }
+
+  DUET_DEVICE void load_fragments(Fragments& fragments, int slot, int k_step) const {
+    load_a<Shape::kM, Shape::kKChunks>(fragments.a, a_slot(slot), place_.warp_row, k_step, place_.lane);
+    B::load_fragments(fragments.b, b_slot(slot), place_.warp_column, k_step, place_.lane);
+  }
+
+  const GemmPlace& place_;
+  SmemAddr smem_;
+  B b_;  // (n, k) tiles
+  A a_;  // (m, k) tiles
+};
+
+// Turns each row's sums into mean and rstd, one thread a row.
+template <class Shape, class RowSumsOf>
+DUET_DEVICE void finish_statistics(const GemmParams& params, const RowStatistics<Shape>& statistics,
+                                   RowSumsOf sums_of) {
+  if constexpr (Shape::kOp.layer_norm) {
+    for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads) {
+      statistics.finish(row, sums_of(row), params.k, params.layer_norm_epsilon);
+    }
+    sync_threads();
+  }
+}
+
+template <class Config>
+DUET_DEVICE void gemm(const GemmParams& params) {
+  using Shape = GemmShape<Config>;
+  const SmemAddr smem = smem_base();
+  const GemmPlace place = gemm_place<Shape>(params);
+  const GemmMainloop<Shape> mainloop(params, place, smem);
+  const GemmEpilogue<Shape> epilogue(params, place, smem);
+  mainloop.start();
+  epilogue.prefetch();
+
+  float acc[Shape::kM][Shape::kN][4];  // (warp_m, warp_n)
+  clear_accumulators(acc);
+  RowStatistics<Shape> statistics(smem, place);
+  mainloop.run(acc, statistics);
+  statistics.publish();
+  sync_threads();  // the stages are free, the epilogue's operands and the warps' sums have arrived
+
+  if constexpr (Shape::kSplits > 1) {
+    const SplitK<Shape> split(params, place, smem);
+    split.store(acc, statistics);
+    if (!split.arrive_last()) return;
+    split.sum(acc);
+    finish_statistics<Shape>(params, statistics, [&](int row) { return split.row_sums(row); });
+  } else {
+    finish_statistics<Shape>(params, statistics, [&](int row) { return statistics.total(row); });
+  }
+  epilogue.stage(acc, statistics);
+  sync_threads();
+  epilogue.store();
+}
+
+}  // namespace duet
