@@ -1,11 +1,13 @@
 # How Duet's own targets are made, so that every folder is built alike.
 
 add_library(duet_build_flags INTERFACE)
-target_compile_options(
-  duet_build_flags
-  INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${DUET_WARNINGS_AS_ERRORS}>:-Werror>
-            $<$<BOOL:${DUET_SANITIZE}>:-fsanitize=${DUET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
-target_link_options(duet_build_flags INTERFACE $<$<BOOL:${DUET_SANITIZE}>:-fsanitize=${DUET_SANITIZE}>)
+target_compile_options(duet_build_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                                  $<$<BOOL:${DUET_WARNINGS_AS_ERRORS}>:-Werror>)
+if(DUET_SANITIZE)  # not a generator expression: the comma in "address,undefined" would end its argument
+  target_compile_options(duet_build_flags INTERFACE -fsanitize=${DUET_SANITIZE} -fno-sanitize-recover=all
+                                                    -fno-omit-frame-pointer)
+  target_link_options(duet_build_flags INTERFACE -fsanitize=${DUET_SANITIZE})
+endif()
 
 # duet_add_library(folder SOURCES a.cpp ... PUBLIC libs ... PRIVATE libs ...): static library duet_<folder>, alias duet::<folder>.
 function(duet_add_library folder)
