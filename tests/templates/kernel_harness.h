@@ -19,6 +19,17 @@
 #include "base/tensor.h"
 #include "emulator/launch.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define DUET_TEST_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DUET_TEST_ASAN 1
+#endif
+#endif
+#ifdef DUET_TEST_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace duet::testing {
 
 // A (rows, ld) matrix of any element type between two guard bands.
@@ -28,6 +39,8 @@ class GuardedMatrix {
       : dtype_(dtype), rows_(rows), columns_(columns), ld_(ld), bytes_(2 * kGuardBytes + payload_bytes()) {
     poison(std::byte{0xff});
   }
+  GuardedMatrix(GuardedMatrix&&) = default;
+  GuardedMatrix(const GuardedMatrix&) = delete;
 
   void* data() { return bytes_.data() + kGuardBytes; }
   template <class T>
@@ -40,7 +53,11 @@ class GuardedMatrix {
   int ld() const { return ld_; }
 
   // 0xff is NaN in every floating-point type, 0x3c a harmless number.
-  void poison(std::byte value) { std::fill(bytes_.begin(), bytes_.end(), value); }
+  void poison(std::byte value) {
+    open_guards();
+    std::fill(bytes_.begin(), bytes_.end(), value);
+    close_guards();
+  }
 
   double get(int row, int column) const {
     const std::byte* at = address(row, column);
@@ -75,9 +92,11 @@ class GuardedMatrix {
   }
 
   void expect_guards_are(std::byte value) const {
+    open_guards();
     const auto is_poison = [value](std::byte b) { return b == value; };
     EXPECT_TRUE(std::all_of(bytes_.begin(), bytes_.begin() + kGuardBytes, is_poison)) << "written before the matrix";
     EXPECT_TRUE(std::all_of(bytes_.end() - kGuardBytes, bytes_.end(), is_poison)) << "written past the matrix";
+    close_guards();
   }
 
   void expect_zero_padding() const {
@@ -90,6 +109,18 @@ class GuardedMatrix {
 
  private:
   static constexpr std::ptrdiff_t kGuardBytes = 256;
+
+  void open_guards() const {
+#ifdef DUET_TEST_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(bytes_.data(), bytes_.size());
+#endif
+  }
+  void close_guards() const {
+#ifdef DUET_TEST_ASAN
+    ASAN_POISON_MEMORY_REGION(bytes_.data(), kGuardBytes);
+    ASAN_POISON_MEMORY_REGION(bytes_.data() + bytes_.size() - kGuardBytes, kGuardBytes);
+#endif
+  }
 
   std::size_t payload_bytes() const {
     return static_cast<std::size_t>(rows_) * static_cast<std::size_t>(ld_ * dtype_bytes(dtype_));
