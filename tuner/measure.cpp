@@ -1,0 +1,131 @@
+#include "tuner/measure.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "runtime/plan_memory.h"
+#include "runtime/tensor_layout.h"
+#include "runtime/weight_loading.h"
+
+namespace duet {
+namespace {
+
+constexpr int kMaxCopies = 64;
+constexpr std::uint64_t kMaxCopyBytes = std::uint64_t{1} << 30;
+
+// A kernel loaded for as long as this lives.
+class Loaded {
+ public:
+  Loaded(Device& device, const PlanKernel& kernel) : device_(device), kernel_(device.load(kernel)) {}
+  ~Loaded() { device_.unload(kernel_); }
+  Loaded(const Loaded&) = delete;
+  Loaded& operator=(const Loaded&) = delete;
+  LoadedKernel get() const { return kernel_; }
+
+ private:
+  Device& device_;
+  LoadedKernel kernel_;
+};
+
+// One copy of everything but the weights, and several of those.
+class ChainMemory {
+ public:
+  ChainMemory(Device& device, const MeasureRequest& request, int copies) : memory_(device, request.plan, 0) {
+    memory_.poison(std::byte{0});
+    const std::uint64_t bytes = request.plan.weight_bytes;
+    for (int i = 0; bytes > 0 && i < copies; ++i) {
+      weights_.emplace_back(device, bytes);
+      load_weights(device, request.plan, request.weights, weights_.back().address());
+    }
+    for (std::size_t i = 0; i < request.plan.inputs.size(); ++i) {
+      const PlanTensor& input = request.plan.inputs[i];
+      device.write(memory_.address({.space = BufferSpace::input, .index = static_cast<int>(i)}),
+                   pack_input(input, request.inputs.at(input.name)));
+    }
+  }
+
+  std::vector<std::byte> relocated(const PlanStep& step, std::size_t link) const {
+    std::vector<std::byte> params = step.params;
+    for (const Relocation& relocation : step.relocations) {
+      const DeviceAddress address = address_of(relocation.target, link);
+      if (params.size() < sizeof address || relocation.param_offset > params.size() - sizeof address)
+        fail(ErrorKind::internal, "step {}: a pointer lies outside its parameters", step.name);
+      std::memcpy(params.data() + relocation.param_offset, &address, sizeof address);
+    }
+    return params;
+  }
+
+ private:
+  DeviceAddress address_of(const BufferRef& ref, std::size_t link) const {
+    if (ref.space != BufferSpace::weights || weights_.empty()) return memory_.address(ref);
+    return weights_[link % weights_.size()].address() + ref.offset_bytes;
+  }
+  PlanMemory memory_;
+  std::vector<DeviceBuffer> weights_;
+};
+
+std::vector<Launch> make_chain(const Plan& plan, LoadedKernel kernel, const ChainMemory& memory, int length) {
+  const PlanStep& step = plan.steps.front();
+  const PlanKernel& info = plan.kernels.front();
+  std::vector<Launch> chain;
+  for (int i = 0; i < length; ++i) {
+    Launch launch;
+    launch.kernel = kernel;
+    launch.name = step.name;
+    launch.grid = step.grid;
+    launch.threads = info.threads;
+    launch.smem_bytes = info.smem_bytes;
+    launch.params = memory.relocated(step, static_cast<std::size_t>(i));
+    chain.push_back(std::move(launch));
+  }
+  return chain;
+}
+
+int chain_length(const MeasureOptions& options, double expected_us, int copies) {
+  const double wanted = expected_us > 0 ? std::ceil(options.chain_us / expected_us) : options.max_chain / 4.0;
+  return std::clamp(static_cast<int>(std::min(wanted, 1e6)), std::min(copies, options.max_chain), options.max_chain);
+}
+
+}  // namespace
+
+int copies_beyond_cache(std::uint64_t bytes, std::int64_t l2_bytes, int limit) {
+  if (bytes == 0 || l2_bytes <= 0) return 1;
+  const std::uint64_t wanted = 2 * static_cast<std::uint64_t>(l2_bytes) / bytes + 1;
+  return static_cast<int>(std::clamp<std::uint64_t>(wanted, 1, static_cast<std::uint64_t>(std::max(limit, 1))));
+}
+
+DeviceMeasurer::DeviceMeasurer(Device& device, std::string compiler, MeasureOptions options)
+    : device_(device), compiler_(std::move(compiler)), options_(options) {}
+
+Measurement DeviceMeasurer::measure(const MeasureRequest& request) {
+  if (request.plan.steps.size() != 1)
+    fail(ErrorKind::internal, "a measurement is of one kernel, not {}", request.plan.steps.size());
+  const std::uint64_t bytes = request.plan.weight_bytes;
+  const int limit = bytes == 0 ? 1 : static_cast<int>(std::min<std::uint64_t>(kMaxCopies, 1 + kMaxCopyBytes / bytes));
+  const int copies = copies_beyond_cache(bytes, device_.info().fingerprint.l2_bytes, limit);
+  const int length = chain_length(options_, request.expected_us, copies);
+  const Loaded kernel(device_, request.plan.kernels.front());
+  const ChainMemory memory(device_, request, copies);
+  const auto executable = device_.capture(make_chain(request.plan, kernel.get(), memory, length));
+  executable->time_us(options_.warm_up, CacheState::warm);
+  Measurement result = sample_until(
+      [&](int count) {
+        std::vector<double> samples = executable->time_us(count, CacheState::warm);
+        for (double& sample : samples) sample /= length;
+        return samples;
+      },
+      // The budget is of whole chains.
+      [&] {
+        MeasureOptions options = options_;
+        options.rule.budget_us /= length;
+        return options;
+      }(),
+      request.best_us);
+  result.environment = device_.environment_text() + ", " + compiler_;
+  return result;
+}
+
+}  // namespace duet
