@@ -34,7 +34,7 @@ CompileFuture CompilePool::submit(const KernelSource& source, const std::string&
   const std::string key = arch + '\n' + source.hash + '\n' + source.entry;
   const std::lock_guard lock(mutex_);
   if (const auto found = known_.find(key); found != known_.end()) return found->second;
-  auto job = std::make_unique<Job>(Job{.source = source, .arch = arch, .promise = {}});
+  auto job = std::make_unique<Job>(Job{.source = source, .arch = arch, .key = key, .promise = {}});
   const CompileFuture future = job->promise.get_future().share();
   known_.emplace(key, future);
   if (stopping_) {
@@ -52,6 +52,15 @@ void CompilePool::stop() {
   for (auto& job : queue_) job->promise.set_value(stopped());
   queue_.clear();
   wake_.notify_all();
+}
+
+void CompilePool::drop_queued() {
+  const std::lock_guard lock(mutex_);
+  for (auto& job : queue_) {
+    known_.erase(job->key);
+    job->promise.set_value(stopped());
+  }
+  queue_.clear();
 }
 
 void CompilePool::work() {

@@ -32,12 +32,15 @@ class CompilePool {
   // rethrown by the future. After stop(), and for what stop() drops, the result is not ok and its log says "stopped".
   CompileFuture submit(const KernelSource& source, const std::string& arch);
   void stop();
+  // Drops what has not begun, and may be asked again.
+  void drop_queued();
   int threads() const { return static_cast<int>(workers_.size()); }
 
  private:
   struct Job {
     KernelSource source;
     std::string arch;
+    std::string key;
     std::promise<CompileResult> promise;
   };
   void work();

@@ -91,7 +91,7 @@ class DescentStrategy : public SearchStrategy {
   double best_us_ = 0;
 };
 
-constexpr std::array<std::string_view, 4> kNames = {"exhaustive", "random", "model", "descent"};
+constexpr std::array<std::string_view, 4> kNames = {"exhaustive", "random", "model_order", "descent"};
 
 }  // namespace
 
@@ -100,7 +100,7 @@ std::vector<std::string_view> strategy_names() { return {kNames.begin(), kNames.
 std::unique_ptr<SearchStrategy> make_strategy(std::string_view name, SearchPoints space, std::uint64_t seed) {
   if (name == "exhaustive") return std::make_unique<OrderedStrategy>(natural_order(space));
   if (name == "random") return std::make_unique<OrderedStrategy>(random_order(space, seed));
-  if (name == "model") return std::make_unique<OrderedStrategy>(predicted_order(space));
+  if (name == "model_order") return std::make_unique<OrderedStrategy>(predicted_order(space));
   if (name == "descent") return std::make_unique<DescentStrategy>(std::move(space));
   fail(ErrorKind::usage, "unknown search strategy '{}': use {}", name, fmt::join(kNames, ", "));
 }

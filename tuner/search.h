@@ -33,10 +33,10 @@ class SearchStrategy {
   virtual void report(std::size_t index, const SearchResult& result) = 0;
 };
 
-// "exhaustive": in the space's order. "random": each once, in an order that `seed` decides. "model": best predicted
-// first. "descent": from the best predicted, then around the best found, one parameter changed at a time; restarts at
-// the best predicted configuration not yet tried, so that it ends with every one tried.
-// Throws Error(usage) listing the names when the name is unknown.
+// "exhaustive": in the space's order. "random": each once, in an order that `seed` decides. "model_order": best
+// predicted first. "descent": from the best predicted, then around the best found, one parameter changed at a time;
+// restarts at the best predicted configuration not yet tried, so that it ends with every one tried. Throws Error(usage)
+// listing the names when the name is unknown.
 std::unique_ptr<SearchStrategy> make_strategy(std::string_view name, SearchPoints space, std::uint64_t seed);
 std::vector<std::string_view> strategy_names();
 

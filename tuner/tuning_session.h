@@ -29,9 +29,11 @@ struct TuneRequest {
   FusionRules rules;
   ExecutionMode mode = ExecutionMode::streams;
   SearchSpace space;
-  std::string strategy = "exhaustive";  // see search.h
-  int max_candidates_per_kernel = 0;    // 0: no limit
-  double budget_s = 0;                  // 0: no limit
+  std::string strategy = "exhaustive";  // see search.h; ordered by the model when the candidates are limited
+  // 0: all of them where time is measured; else those the model ranks first: 8 for an absent device, and on a device
+  // that only executes the first that is right.
+  int max_candidates_per_kernel = 0;
+  double budget_s = 0;  // 0: no limit
   std::uint64_t seed = 1;
   int jobs = 0;  // compiler threads; 0: one per core
 };
@@ -46,6 +48,9 @@ struct TuneProgress {
   double best_us = 0;  // of the current kernel; 0 when none yet
   double elapsed_s = 0, left_s = 0;
 };
+
+// The same request, unfused and sequential: what a plan is compared with.
+TuneRequest baseline_of(const TuneRequest& request);
 
 struct TuneReport {
   Plan plan;

@@ -1,0 +1,12 @@
+#include "tuner/tuning_session.h"
+
+namespace duet {
+
+TuneRequest baseline_of(const TuneRequest& request) {
+  TuneRequest baseline = request;
+  baseline.rules = FusionRules::none();
+  baseline.mode = ExecutionMode::sequential;
+  return baseline;
+}
+
+}  // namespace duet

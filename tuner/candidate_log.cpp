@@ -1,0 +1,47 @@
+#include "tuner/candidate_log.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace duet {
+
+std::string device_text(const DeviceFingerprint& device) {
+  return fmt::format("{} {} {} SMs {} MHz, {}, driver {}", device.module, device.arch, device.sm_count,
+                     device.sm_clock_mhz, device.power_mode.empty() ? "no power mode" : device.power_mode,
+                     device.driver_version);
+}
+
+CandidateLog::CandidateLog(PlanStore& store, std::string device, std::string problem)
+    : store_(store), device_(std::move(device)), problem_(std::move(problem)) {
+  for (CandidateRecord& record : store_.candidates(device_, problem_)) {
+    std::pair<std::string, std::string> key{record.config, record.source_hash};
+    known_.insert_or_assign(std::move(key), std::move(record));
+  }
+}
+
+CandidateLog::~CandidateLog() {
+  try {
+    flush();
+  } catch (const std::exception& error) {
+    warn("candidates of '{}' were not recorded: {}", problem_, error.what());
+  }
+}
+
+const CandidateRecord* CandidateLog::find(const std::string& config, const std::string& source_hash) const {
+  const auto found = known_.find({config, source_hash});
+  return found == known_.end() ? nullptr : &found->second;
+}
+
+void CandidateLog::add(CandidateRecord record) {
+  record.device = device_;
+  record.problem = problem_;
+  added_.push_back(std::move(record));
+}
+
+void CandidateLog::flush() {
+  for (const CandidateRecord& record : added_) store_.record(record);
+  added_.clear();
+}
+
+}  // namespace duet

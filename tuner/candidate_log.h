@@ -1,0 +1,45 @@
+// What is known of a problem's candidates from earlier runs, and what this run adds.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runtime/plan_store.h"
+
+namespace duet {
+
+// "NVIDIA H100 80GB HBM3 sm_90 132 SMs 1980 MHz, 700 W, driver 13000": under what candidates are recorded.
+std::string device_text(const DeviceFingerprint& device);
+
+// Statuses of a record.
+inline constexpr std::string_view kStatusOk = "ok";
+inline constexpr std::string_view kStatusInfeasible = "infeasible";
+inline constexpr std::string_view kStatusCompileError = "compile error";
+inline constexpr std::string_view kStatusSpills = "spills";
+
+class CandidateLog {
+ public:
+  CandidateLog(PlanStore& store, std::string device, std::string problem);
+  // What was recorded is flushed; an error of the store is lost here, so call flush() first.
+  ~CandidateLog();
+  CandidateLog(const CandidateLog&) = delete;
+  CandidateLog& operator=(const CandidateLog&) = delete;
+
+  // Of an earlier run; null when there is none.
+  const CandidateRecord* find(const std::string& config, const std::string& source_hash) const;
+  // Device and problem are filled in. Kept until flush().
+  void add(CandidateRecord record);
+  // One transaction for all that was added.
+  void flush();
+
+ private:
+  PlanStore& store_;
+  std::string device_, problem_;
+  std::map<std::pair<std::string, std::string>, CandidateRecord> known_;  // by config and source hash
+  std::vector<CandidateRecord> added_;
+};
+
+}  // namespace duet

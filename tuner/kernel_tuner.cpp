@@ -1,0 +1,365 @@
+#include "tuner/kernel_tuner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+namespace duet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPoll = std::chrono::milliseconds(50);
+constexpr int kPredictedCandidates = 8;  // compiled per kernel where nothing can be measured
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+bool stopped(const SearchLimits& limits) { return limits.stop != nullptr && limits.stop->load(); }
+
+std::string count_text(const std::map<std::string, int>& counts) {
+  std::string text;
+  for (const auto& [what, count] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
+  return text;
+}
+
+CandidateRecord make_record(const KernelCandidate& candidate, std::string source_hash) {
+  CandidateRecord record;
+  record.config = config_text(candidate.tile);
+  record.source_hash = std::move(source_hash);
+  record.smem_bytes = candidate.smem_bytes;
+  return record;
+}
+
+}  // namespace
+
+KernelTuner::KernelTuner(const Graph& graph, const LoweredGroup& group, const SearchSpace& space,
+                         const TunerTools& tools, TuneCounts& counts)
+    : tools_(tools),
+      counts_(counts),
+      problem_(make_kernel_problem(graph, group)),
+      traffic_{.flops = group.flops, .bytes = group.bytes},
+      log_(*tools.store, tools.device_name, problem_.name) {
+  enumerate(space);
+}
+
+// Candidates are those of the group alone: its strides are those the verifier and the measurer run.
+void KernelTuner::enumerate(const SearchSpace& space) {
+  std::map<std::string, int> reasons;
+  for (KernelCandidate& candidate : enumerate_candidates(problem_.group().spec, space, tools_.spec)) {
+    ++counts_.candidates;
+    double predicted = 0;
+    if (candidate.infeasible.empty()) {
+      const CostBreakdown cost = predict(candidate, traffic_, tools_.spec);
+      if (cost.blocks_per_sm == 0) candidate.infeasible = "no block of it fits an SM";
+      predicted = cost.total_us;
+    }
+    if (!candidate.infeasible.empty()) {
+      ++counts_.infeasible;
+      ++reasons[candidate.infeasible];
+      record_infeasible(candidate);
+      continue;
+    }
+    points_.push_back({.parameters = tile_parameters(candidate.tile), .predicted_us = predicted});
+    feasible_.push_back(std::move(candidate));
+  }
+  log_.flush();
+  if (feasible_.empty())
+    fail(ErrorKind::no_result, "kernel '{}' has no feasible candidate in this space on {}: {}; widen the space",
+         problem_.name, tools_.spec.name, reasons.empty() ? "the space is empty" : count_text(reasons));
+  tried_.assign(feasible_.size(), false);
+  order_.resize(feasible_.size());
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](std::size_t a, std::size_t b) { return points_[a].predicted_us < points_[b].predicted_us; });
+}
+
+void KernelTuner::record_infeasible(const KernelCandidate& candidate) {
+  CandidateRecord record = make_record(candidate, "");
+  if (log_.find(record.config, record.source_hash) != nullptr) return;
+  record.status = kStatusInfeasible;
+  record.detail = candidate.infeasible;
+  log_.add(std::move(record));
+}
+
+Provenance KernelTuner::provenance() const {
+  if (tools_.measurer != nullptr) return Provenance::measured;
+  return tools_.device != nullptr ? Provenance::emulated : Provenance::predicted;
+}
+
+std::string KernelTuner::source_identity(const KernelSource& source) const {
+  return hash_text(source.hash + '\n' + source.text + '\n' + tools_.compiler);
+}
+
+KernelVerifier& KernelTuner::verifier() {
+  if (!verifier_) verifier_ = std::make_unique<KernelVerifier>(problem_, tools_.seed);
+  return *verifier_;
+}
+
+void KernelTuner::prepare() {
+  if (tools_.pool != nullptr) tools_.pool->submit(emit(feasible_[order_.front()]), tools_.spec.arch);
+}
+
+// Where nothing is measured the model decides, so that only those it ranks first are worth compiling: the first that
+// is right on a device that executes, the first few for an absent one.
+SearchLimits KernelTuner::adjusted(SearchLimits limits) const {
+  if (tools_.measurer == nullptr && limits.max_candidates == 0) {
+    limits.first_valid = limits.first_valid || tools_.device != nullptr;
+    limits.max_candidates = limits.first_valid ? 0 : kPredictedCandidates;
+    limits.strategy = "model_order";
+  }
+  if (limits.first_valid || (limits.max_candidates > 0 && limits.strategy == "exhaustive"))
+    limits.strategy = "model_order";
+  return limits;
+}
+
+bool KernelTuner::may_go_on(const SearchLimits& limits) const {
+  if (stopped(limits)) return false;
+  return !limits.deadline || Clock::now() < *limits.deadline;
+}
+
+const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
+                                                     const std::function<void(int, int)>& on_candidate) {
+  const SearchLimits limits = adjusted(asked);
+  const auto strategy = make_strategy(limits.strategy, points_, tools_.seed);
+  const int total = limits.max_candidates > 0 ? std::min(limits.max_candidates, candidate_count()) : candidate_count();
+  // Enough work ahead to keep the compiler threads busy while the device is; one at a time when the first valid ends
+  // it.
+  const std::size_t ahead =
+      tools_.pool == nullptr || limits.first_valid ? 1 : static_cast<std::size_t>(2 * tools_.pool->threads());
+  std::deque<Pending> pending;
+  int done = 0;
+  bool exhausted = false;
+  while (may_go_on(limits)) {
+    // Beyond the limit, one by one, only while nothing valid was found.
+    while (!exhausted && pending.size() < ahead &&
+           (done + static_cast<int>(pending.size()) < total || (!winner_ && pending.empty()))) {
+      auto proposal = next(*strategy);
+      exhausted = !proposal;
+      if (proposal) pending.push_back(std::move(*proposal));
+    }
+    if (pending.empty()) break;
+    if (!wait(pending.front(), limits)) break;
+    strategy->report(pending.front().index, finish(pending.front(), limits));
+    pending.pop_front();
+    on_candidate(++done, total);
+    if (limits.first_valid && winner_) break;
+  }
+  for (const Pending& unfinished : pending) tried_[unfinished.index] = false;
+  log_.flush();
+  return winner_;
+}
+
+// The next candidate that must be run; those known from earlier runs are reported at once.
+std::optional<KernelTuner::Pending> KernelTuner::next(SearchStrategy& strategy) {
+  while (const auto index = strategy.propose()) {
+    if (tried_[*index]) continue;
+    KernelSource source = emit(feasible_[*index]);
+    if (known_result(*index, source, strategy)) continue;
+    tried_[*index] = true;
+    std::optional<CompileFuture> future;
+    if (tools_.pool != nullptr) future = tools_.pool->submit(source, tools_.spec.arch);
+    return Pending{.index = *index, .source = std::move(source), .future = std::move(future)};
+  }
+  return std::nullopt;
+}
+
+// True when an earlier run settled the candidate: it failed, or it was timed and is no better than the best. One that
+// is better goes through the compiler again for its image, which the compile cache keeps.
+bool KernelTuner::known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy) {
+  const CandidateRecord* record = log_.find(config_text(feasible_[index].tile), source_identity(source));
+  if (record == nullptr) return false;
+  if (record->status != kStatusOk) {
+    ++counts_.cached;
+    ++reasons_[record->status];
+    last_detail_ = record->detail;
+    tried_[index] = true;
+    strategy.report(index, {});
+    return true;
+  }
+  const bool timed = tools_.measurer != nullptr && record->provenance == Provenance::measured && record->median_us > 0;
+  if (!timed || !winner_ || record->median_us < winner_->time_us) return false;
+  ++counts_.cached;
+  tried_[index] = true;
+  strategy.report(index, {.valid = true, .time_us = record->median_us});
+  return true;
+}
+
+// False when stopped before the compiler was done.
+bool KernelTuner::wait(const Pending& pending, const SearchLimits& limits) {
+  if (!pending.future) return true;
+  const auto start = Clock::now();
+  while (pending.future->wait_for(kPoll) != std::future_status::ready)
+    if (!may_go_on(limits)) return false;
+  counts_.compile_s += seconds_since(start);
+  return true;
+}
+
+SearchResult KernelTuner::finish(const Pending& pending, const SearchLimits& limits) {
+  CompileResult compiled;
+  compiled.ok = true;
+  if (pending.future) compiled = pending.future->get();
+  return judge(pending.index, pending.source, compiled, limits);
+}
+
+void KernelTuner::refuse(CandidateRecord& record, std::string_view status, std::string detail) {
+  record.status = status;
+  record.detail = std::move(detail);
+  ++reasons_[record.status];
+  last_detail_ = record.detail;
+}
+
+// What the compiler made of it: false, with the reason in `record`, when it cannot or should not run.
+bool KernelTuner::check_compiled(const CompileResult& compiled, bool fits, CandidateRecord& record) {
+  if (!compiled.ok) {
+    ++counts_.failed;
+    refuse(record, kStatusCompileError, compiled.log);
+    return false;
+  }
+  if (tools_.pool != nullptr) ++counts_.compiled;
+  if (!fits) {
+    ++counts_.infeasible;
+    refuse(record, kStatusInfeasible, fmt::format("{} registers a thread: no block fits an SM", record.registers));
+    return false;
+  }
+  // Where time is measured, it tells whether a spill hurts.
+  if (tools_.measurer == nullptr && record.spill_bytes > 0) {
+    ++counts_.refused;
+    refuse(record, kStatusSpills, fmt::format("{} bytes spilled", record.spill_bytes));
+    return false;
+  }
+  record.status = kStatusOk;
+  return true;
+}
+
+void KernelTuner::execute(std::size_t index, const KernelSource& source, const CompileResult& compiled,
+                          const SearchLimits& limits, CandidateRecord& record) {
+  ChosenKernel kernel{.tile = feasible_[index].tile, .source = source, .images = {}, .measured_us = 0};
+  if (tools_.pool != nullptr) kernel.images.push_back(compiled.image);
+  const Plan plan = make_kernel_plan(problem_, tools_.spec, kernel);
+  if (verify(plan, record)) measure(plan, limits, record);
+}
+
+// An earlier run on this device did with it all that this one could.
+bool KernelTuner::is_settled(const CandidateRecord* known) const {
+  return known != nullptr && known->status == kStatusOk && known->provenance == provenance() &&
+         (tools_.measurer == nullptr || known->median_us > 0);
+}
+
+SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, const CompileResult& compiled,
+                                const SearchLimits& limits) {
+  const KernelCandidate& candidate = feasible_[index];
+  CandidateRecord record = make_record(candidate, source_identity(source));
+  record.provenance = provenance();
+  record.registers = compiled.image.registers;
+  record.spill_bytes = compiled.image.spill_bytes;
+  const CostBreakdown cost = predict(candidate, traffic_, tools_.spec, compiled.image.registers);
+  record.predicted_us = cost.total_us;
+  const CandidateRecord* known = log_.find(record.config, record.source_hash);
+  const bool settled = is_settled(known) && compiled.ok;
+  if (settled) {
+    ++counts_.cached;
+    record = *known;
+  } else if (check_compiled(compiled, cost.blocks_per_sm > 0, record) && tools_.device != nullptr) {
+    execute(index, source, compiled, limits, record);
+  }
+  const bool valid = record.status == kStatusOk;
+  const double time_us = record.median_us > 0 ? record.median_us : record.predicted_us;
+  if (valid) keep_if_best(index, source, compiled, record, time_us);
+  // One taken without timing is no news, and must not hide a timing still to come.
+  const bool untimed = valid && tools_.measurer != nullptr && record.median_us <= 0;
+  if (!settled && !untimed) log_.add(record);
+  // Executed candidates are recorded at once: a killed run loses only the one in flight.
+  if (tools_.device != nullptr) log_.flush();
+  if (record.status == verification_status_name(VerificationStatus::device_fault) ||
+      record.status == verification_status_name(VerificationStatus::timeout))
+    require_working_device(record);
+  return {.valid = valid, .time_us = time_us};
+}
+
+bool KernelTuner::verify(const Plan& plan, CandidateRecord& record) {
+  const auto start = Clock::now();
+  const Verification verification = verifier().verify(*tools_.device, plan);
+  counts_.verify_s += seconds_since(start);
+  record.norm_error = verification.norm_error;
+  record.max_error = verification.element_error;
+  if (verification.status == VerificationStatus::ok) {
+    ++counts_.verified;
+    return true;
+  }
+  ++counts_.failed;
+  refuse(record, verification_status_name(verification.status), verification.detail);
+  log_at(3, "{} {}: {}: {}", problem_.name, record.config, record.status, record.detail);
+  return false;
+}
+
+double KernelTuner::best_measured_us() const {
+  return winner_ && winner_->provenance == Provenance::measured ? winner_->time_us : 0;
+}
+
+void KernelTuner::measure(const Plan& plan, const SearchLimits& limits, CandidateRecord& record) {
+  if (tools_.measurer == nullptr || limits.first_valid) return;
+  const auto start = Clock::now();
+  try {
+    const Measurement measurement = tools_.measurer->measure({.plan = plan,
+                                                              .inputs = verifier().inputs(),
+                                                              .weights = verifier().weights(),
+                                                              .expected_us = record.predicted_us,
+                                                              .best_us = best_measured_us()});
+    record.samples_us = measurement.samples_us;
+    record.median_us = measurement.median_us;
+    record.environment = measurement.environment;
+    if (measurement.abandoned) record.detail = "timing given up: clearly slower than the best";
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::device) throw;
+    ++counts_.failed;
+    refuse(record, verification_status_name(VerificationStatus::device_fault), error.what());
+  }
+  counts_.measure_s += seconds_since(start);
+}
+
+// A fault can leave a GPU's context dead for the rest of the process. The emulator starts anew.
+void KernelTuner::require_working_device(const CandidateRecord& record) {
+  log_.flush();
+  try {
+    constexpr std::size_t kProbeBytes = 256;
+    const DeviceBuffer probe(*tools_.device, kProbeBytes);
+    tools_.device->fill(probe.address(), std::byte{1}, kProbeBytes);
+    std::byte seen{};
+    tools_.device->read({&seen, 1}, probe.address());
+  } catch (const Error& error) {
+    fail(ErrorKind::device,
+         "the device does not answer after candidate '{}' of '{}' ({}): run again, the candidate is recorded and will "
+         "be left out",
+         record.config, problem_.name, error.what());
+  }
+}
+
+void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
+                               const CandidateRecord& record, double time_us) {
+  const bool timed = tools_.measurer != nullptr && record.median_us > 0;
+  // A measured time beats a predicted one, whatever the figures.
+  if (winner_) {
+    const bool winner_timed = winner_->provenance == Provenance::measured;
+    if (winner_timed && !timed) return;
+    if (winner_timed == timed && winner_->time_us <= time_us) return;
+  }
+  KernelWinner winner;
+  winner.kernel = {.tile = feasible_[index].tile, .source = source, .images = {}, .measured_us = record.median_us};
+  if (tools_.pool != nullptr) winner.kernel.images.push_back(compiled.image);
+  winner.time_us = time_us;
+  winner.provenance = timed || tools_.measurer == nullptr ? provenance() : Provenance::predicted;
+  winner_ = std::move(winner);
+}
+
+std::string KernelTuner::reasons() const {
+  const std::string counts = reasons_.empty() ? std::string("none was tried") : count_text(reasons_);
+  return last_detail_.empty() ? counts : fmt::format("{}; the last: {}", counts, last_detail_.substr(0, 300));
+}
+
+}  // namespace duet

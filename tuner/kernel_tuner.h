@@ -1,0 +1,123 @@
+// Tunes one kernel problem: proposes candidates, compiles them ahead on the pool, verifies, times and records each, and
+// keeps the best.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codegen/device_spec.h"
+#include "tuner/candidate_log.h"
+#include "tuner/compile_pool.h"
+#include "tuner/cost_model.h"
+#include "tuner/kernel_problem.h"
+#include "tuner/measure.h"
+#include "tuner/search.h"
+#include "tuner/verifier.h"
+
+namespace duet {
+
+// What the tuner works with; what is null it does without.
+struct TunerTools {
+  Device* device = nullptr;      // verifies
+  Measurer* measurer = nullptr;  // times; only with a device
+  CompilePool* pool = nullptr;   // null where the device compiles for itself
+  PlanStore* store = nullptr;
+  DeviceSpec spec;
+  std::string device_name;  // device_text
+  std::string compiler;     // its version, part of a source's identity
+  std::uint64_t seed = 1;
+};
+
+struct TuneCounts {
+  int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, refused = 0, failed = 0;
+  double compile_s = 0, verify_s = 0, measure_s = 0;  // waited for the compiler, verifying, timing
+};
+
+struct KernelWinner {
+  ChosenKernel kernel;
+  double time_us = 0;  // measured, or predicted with the registers that the compiler gave
+  Provenance provenance = Provenance::predicted;
+};
+
+// How far one search goes.
+struct SearchLimits {
+  std::string strategy = "exhaustive";
+  int max_candidates = 0;    // 0: all
+  bool first_valid = false;  // stop at the first valid one, and do not time it
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  const std::atomic<bool>* stop = nullptr;
+};
+
+class KernelTuner {
+ public:
+  // Enumerates the space. Throws Error(no_result) when every candidate is infeasible, with the reasons counted.
+  KernelTuner(const Graph& graph, const LoweredGroup& group, const SearchSpace& space, const TunerTools& tools,
+              TuneCounts& counts);
+
+  const std::string& name() const { return problem_.name; }
+  int candidate_count() const { return static_cast<int>(feasible_.size()); }
+  double best_predicted_us() const { return points_[order_.front()].predicted_us; }
+
+  // Begins to compile the candidate that the model ranks first, so that there is one to fall back on.
+  void prepare();
+  // The best of the candidates tried now and in earlier calls. Stopping early (deadline, stop) leaves at least what was
+  // found; none when nothing valid was found among those tried. `on_candidate` is called after each.
+  const std::optional<KernelWinner>& tune(const SearchLimits& limits,
+                                          const std::function<void(int done, int total)>& on_candidate);
+  const std::optional<KernelWinner>& winner() const { return winner_; }
+  // Why nothing was valid, for the message: "12 spills, 3 wrong result (c[0, 1] is nan ...)".
+  std::string reasons() const;
+
+ private:
+  struct Pending {
+    std::size_t index;
+    KernelSource source;
+    std::optional<CompileFuture> future;
+  };
+
+  void enumerate(const SearchSpace& space);
+  void record_infeasible(const KernelCandidate& candidate);
+  SearchLimits adjusted(SearchLimits limits) const;
+  bool may_go_on(const SearchLimits& limits) const;
+  std::optional<Pending> next(SearchStrategy& strategy);
+  bool known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy);
+  bool wait(const Pending& pending, const SearchLimits& limits);
+  SearchResult finish(const Pending& pending, const SearchLimits& limits);
+  SearchResult judge(std::size_t index, const KernelSource& source, const CompileResult& compiled,
+                     const SearchLimits& limits);
+  bool check_compiled(const CompileResult& compiled, bool fits, CandidateRecord& record);
+  void execute(std::size_t index, const KernelSource& source, const CompileResult& compiled, const SearchLimits& limits,
+               CandidateRecord& record);
+  bool is_settled(const CandidateRecord* known) const;
+  bool verify(const Plan& plan, CandidateRecord& record);
+  void measure(const Plan& plan, const SearchLimits& limits, CandidateRecord& record);
+  void require_working_device(const CandidateRecord& record);
+  void refuse(CandidateRecord& record, std::string_view status, std::string detail);
+  void keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
+                    const CandidateRecord& record, double time_us);
+  std::string source_identity(const KernelSource& source) const;
+  KernelVerifier& verifier();
+  Provenance provenance() const;
+  double best_measured_us() const;
+
+  const TunerTools& tools_;
+  TuneCounts& counts_;
+  KernelProblem problem_;
+  KernelTraffic traffic_;
+  CandidateLog log_;
+  std::vector<KernelCandidate> feasible_;
+  SearchPoints points_;
+  std::vector<std::size_t> order_;  // by predicted time
+  std::vector<bool> tried_;
+  std::unique_ptr<KernelVerifier> verifier_;
+  std::optional<KernelWinner> winner_;
+  std::map<std::string, int> reasons_;  // by status
+  std::string last_detail_;
+};
+
+}  // namespace duet

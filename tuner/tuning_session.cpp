@@ -1,0 +1,321 @@
+#include "tuner/tuning_session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "codegen/step_schedule.h"
+#include "runtime/engine.h"
+#include "tuner/kernel_tuner.h"
+#include "tuner/synthetic_inputs.h"
+
+namespace duet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
+constexpr StoppingRule kPlanRule{.min_samples = 20, .max_samples = 500, .max_uncertainty = 0.01, .budget_us = 2e6};
+constexpr int kPlanWarmUp = 5;
+constexpr int kPlanSamplesPerRound = 20;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The distinct problems of a lowering.
+struct Problems {
+  std::vector<std::size_t> group;     // by problem: the first group that poses it
+  std::vector<int> uses;              // by problem: groups that pose it
+  std::vector<int> problem_of_group;  // by group
+};
+
+Problems find_problems(const Lowering& lowering) {
+  Problems problems;
+  std::map<std::string, int> known;
+  for (std::size_t i = 0; i < lowering.groups.size(); ++i) {
+    const auto [found, inserted] =
+        known.emplace(problem_text(lowering.groups[i].spec), static_cast<int>(problems.group.size()));
+    if (inserted) {
+      problems.group.push_back(i);
+      problems.uses.push_back(0);
+    }
+    ++problems.uses[static_cast<std::size_t>(found->second)];
+    problems.problem_of_group.push_back(found->second);
+  }
+  return problems;
+}
+
+DeviceFingerprint request_fingerprint(const Device* device, const TuneRequest& request) {
+  if (device == nullptr) return fingerprint_of(request.device, request.target);
+  DeviceFingerprint fingerprint = device->info().fingerprint;
+  fingerprint.target = request.target;
+  return fingerprint;
+}
+
+// One run of the session: owns what lives as long as that.
+class Run {
+ public:
+  Run(Device* device, KernelCompiler* compiler, PlanStore& store, const TuneRequest& request,
+      const std::function<void(const TuneProgress&)>& observer, const std::atomic<bool>* stop)
+      : device_(device),
+        store_(store),
+        request_(request),
+        observer_(observer),
+        stop_(stop),
+        start_(Clock::now()),
+        lowering_(lower(request.graph, fuse(request.graph, request.rules))),
+        order_(request.mode == ExecutionMode::sequential ? schedule_sequential(lowering_)
+                                                         : schedule_streams(lowering_)),
+        problems_(find_problems(lowering_)),
+        fingerprint_(request_fingerprint(device, request)) {
+    if (lowering_.groups.empty()) fail(ErrorKind::input, "graph '{}' has nothing to run", request.graph.name);
+    if (device == nullptr && compiler == nullptr)
+      fail(ErrorKind::missing, "tuning for '{}' needs a kernel compiler or a device", request.target);
+    tools_.device = device;
+    tools_.store = &store;
+    tools_.spec = request.device;
+    tools_.device_name = device_text(fingerprint_);
+    tools_.compiler = compiler != nullptr ? compiler->version() : "host compiler";
+    tools_.seed = request.seed;
+    if (compiler != nullptr) {
+      pool_ = std::make_unique<CompilePool>(*compiler, request.jobs);
+      tools_.pool = pool_.get();
+    }
+    if (device != nullptr && device->info().can_measure) {
+      measurer_ = std::make_unique<DeviceMeasurer>(*device, tools_.compiler);
+      tools_.measurer = measurer_.get();
+    }
+  }
+
+  TuneReport run() {
+    make_tuners();
+    tune_all();
+    finish_untuned();
+    show("plan", "", true);
+    report_.plan = make_plan();
+    check_plan();
+    measure_plan();
+    store_.put(report_.plan);
+    fill_report();
+    return std::move(report_);
+  }
+
+ private:
+  bool stopped() const { return stop_ != nullptr && stop_->load(); }
+
+  void make_tuners() {
+    show("compile", "", true);
+    for (std::size_t group : problems_.group)
+      tuners_.push_back(
+          std::make_unique<KernelTuner>(request_.graph, lowering_.groups[group], request_.space, tools_, counts_));
+    for (const auto& tuner : tuners_) tuner->prepare();
+  }
+
+  // Those that take the largest share of the plan first, so that a budget is spent where it matters.
+  std::vector<std::size_t> by_share() const {
+    std::vector<double> share;
+    for (std::size_t i = 0; i < tuners_.size(); ++i)
+      share.push_back(tuners_[i]->best_predicted_us() * problems_.uses[i]);
+    std::vector<std::size_t> order(tuners_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return share[a] > share[b]; });
+    return order;
+  }
+
+  // What is left of the budget is shared equally by the kernels that are left.
+  std::optional<Clock::time_point> deadline(std::size_t kernels_left) const {
+    if (request_.budget_s <= 0) return std::nullopt;
+    const double left_s = std::max(0.0, request_.budget_s - seconds_since(start_));
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                              std::chrono::duration<double>(left_s / static_cast<double>(kernels_left)));
+  }
+
+  void tune_all() {
+    const char* phase = tools_.measurer != nullptr ? "measure" : device_ != nullptr ? "verify" : "compile";
+    const std::vector<std::size_t> order = by_share();
+    for (std::size_t i = 0; i < order.size() && !stopped(); ++i) {
+      KernelTuner& tuner = *tuners_[order[i]];
+      progress_.best_us = 0;
+      SearchLimits limits;
+      limits.strategy = request_.strategy;
+      limits.max_candidates = request_.max_candidates_per_kernel;
+      limits.deadline = deadline(order.size() - i);
+      limits.stop = stop_;
+      show(phase, tuner.name(), true);
+      tune_one(tuner, limits, phase);
+      progress_.kernels_done = static_cast<int>(i) + 1;
+      // Past a deadline, or where nothing was right, candidates may be left in the queue.
+      if (pool_ && (limits.deadline || stopped())) pool_->drop_queued();
+      require_winner(tuner, limits);
+    }
+    report_.interrupted = stopped();
+  }
+
+  void tune_one(KernelTuner& tuner, const SearchLimits& limits, const char* phase) {
+    tuner.tune(limits, [&](int done, int total) {
+      progress_.candidates_done = done;
+      progress_.candidates_total = total;
+      progress_.best_us = tuner.winner() ? tuner.winner()->time_us : 0;
+      show(phase, tuner.name(), false);
+    });
+  }
+
+  // A search that ended by itself without a winner ends the session; one cut short is finished later.
+  void require_winner(const KernelTuner& tuner, const SearchLimits& limits) const {
+    if (tuner.winner() || limits.deadline || stopped()) return;
+    fail_without_winner(tuner);
+  }
+
+  [[noreturn]] void fail_without_winner(const KernelTuner& tuner) const {
+    fail(ErrorKind::no_result, "kernel '{}' has no valid candidate on {}: {}", tuner.name(), request_.device.name,
+         tuner.reasons());
+  }
+
+  // Kernels that the search did not reach take the first candidate in the model's order that is right.
+  void finish_untuned() {
+    for (const auto& tuner : tuners_) {
+      if (tuner->winner()) continue;
+      SearchLimits limits;
+      limits.first_valid = true;
+      tune_one(*tuner, limits, "verify");
+      if (!tuner->winner()) fail_without_winner(*tuner);
+    }
+  }
+
+  Provenance provenance() const {
+    if (device_ == nullptr) return Provenance::predicted;
+    return tools_.measurer != nullptr ? Provenance::measured : Provenance::emulated;
+  }
+
+  Plan make_plan() const {
+    std::vector<ChosenKernel> kernels;
+    for (const auto& tuner : tuners_) kernels.push_back(tuner->winner()->kernel);
+    Plan plan = build_plan({.graph = request_.graph,
+                            .lowering = lowering_,
+                            .order = order_,
+                            .device = request_.device,
+                            .kernels = std::move(kernels),
+                            .kernel_of_group = problems_.problem_of_group,
+                            .mode = request_.mode,
+                            .provenance = provenance(),
+                            .key = plan_key(request_.graph, request_.rules, request_.mode, fingerprint_)});
+    plan.figures.environment = device_ != nullptr ? device_->environment_text() + ", " + tools_.compiler
+                                                  : request_.device.module + ", " + tools_.compiler;
+    return plan;
+  }
+
+  void check_plan() {
+    if (device_ == nullptr) return;
+    show("verify", "the whole plan", true);
+    const auto start = Clock::now();
+    const Verification result = verify_plan(*device_, report_.plan, request_.graph, lowering_, request_.seed);
+    counts_.verify_s += seconds_since(start);
+    if (result.status != VerificationStatus::ok)
+      fail(ErrorKind::no_result, "the plan of '{}' ({}) is not right although each kernel alone is: {}: {}",
+           request_.graph.name, report_.plan.key.variant, verification_status_name(result.status), result.detail);
+    log_at(2, "plan verified: lowest cosine {:.6f}, norm error {:.2e}, worst element {:.2e}", result.min_cosine,
+           result.norm_error, result.element_error);
+  }
+
+  void measure_plan() {
+    if (tools_.measurer == nullptr) return;
+    show("measure", "the whole plan", true);
+    const auto start = Clock::now();
+    const RandomWeights weights = synthetic_weights(request_.graph, request_.seed);
+    Engine engine(*device_, report_.plan, weights);
+    for (const auto& [name, tensor] : synthetic_inputs(request_.graph, request_.seed)) engine.set_input(name, tensor);
+    engine.time_us(kPlanWarmUp, CacheState::warm);
+    MeasureOptions options;
+    options.rule = kPlanRule;
+    options.samples_per_round = kPlanSamplesPerRound;
+    const Measurement measurement =
+        sample_until([&](int count) { return engine.time_us(count, CacheState::warm); }, options, 0);
+    counts_.measure_s += seconds_since(start);
+    PlanFigures& figures = report_.plan.figures;
+    figures.latency_us_samples = measurement.samples_us;
+    figures.latency_us = measurement.median_us;
+  }
+
+  void fill_report() {
+    report_.candidates = counts_.candidates;
+    report_.compiled = counts_.compiled;
+    report_.cached = counts_.cached;
+    report_.verified = counts_.verified;
+    report_.infeasible = counts_.infeasible;
+    report_.failed = counts_.failed;
+    report_.compile_s = counts_.compile_s;
+    report_.verify_s = counts_.verify_s;
+    report_.measure_s = counts_.measure_s;
+    report_.elapsed_s = seconds_since(start_);
+  }
+
+  void show(const char* phase, const std::string& problem, bool force) {
+    if (!observer_) return;
+    const auto now = Clock::now();
+    if (!force && now - last_shown_ < kProgressInterval) return;
+    last_shown_ = now;
+    progress_.phase = phase;
+    progress_.problem = problem;
+    progress_.kernels_total = static_cast<int>(problems_.group.size());
+    progress_.verified = counts_.verified;
+    progress_.refused = counts_.refused + counts_.infeasible;
+    progress_.failed = counts_.failed;
+    progress_.cached = counts_.cached;
+    progress_.elapsed_s = seconds_since(start_);
+    progress_.left_s = left_s();
+    observer_(progress_);
+  }
+
+  // By the kernels that are done; 0 while nothing is known.
+  double left_s() const {
+    if (request_.budget_s > 0) return std::max(0.0, request_.budget_s - seconds_since(start_));
+    const double current =
+        progress_.candidates_total > 0
+            ? std::min(1.0, static_cast<double>(progress_.candidates_done) / progress_.candidates_total)
+            : 0;
+    const double done = progress_.kernels_done + (progress_.kernels_done < progress_.kernels_total ? current : 0);
+    if (done <= 0) return 0;
+    return seconds_since(start_) / done * (progress_.kernels_total - done);
+  }
+
+  Device* device_;
+  PlanStore& store_;
+  const TuneRequest& request_;
+  const std::function<void(const TuneProgress&)>& observer_;
+  const std::atomic<bool>* stop_;
+  Clock::time_point start_;
+  Clock::time_point last_shown_{};
+  Lowering lowering_;
+  StepOrder order_;
+  Problems problems_;
+  DeviceFingerprint fingerprint_;
+  TunerTools tools_;
+  std::unique_ptr<CompilePool> pool_;
+  std::unique_ptr<Measurer> measurer_;
+  TuneCounts counts_;
+  std::vector<std::unique_ptr<KernelTuner>> tuners_;
+  TuneProgress progress_;
+  TuneReport report_;
+};
+
+}  // namespace
+
+TuningSession::TuningSession(Device* device, KernelCompiler* compiler, PlanStore& store)
+    : device_(device), compiler_(compiler), store_(store) {}
+
+void TuningSession::set_observer(std::function<void(const TuneProgress&)> observer) { observer_ = std::move(observer); }
+
+void TuningSession::set_stop_flag(const std::atomic<bool>* stop) { stop_ = stop; }
+
+TuneReport TuningSession::tune(const TuneRequest& request) {
+  return Run(device_, compiler_, store_, request, observer_, stop_).run();
+}
+
+}  // namespace duet
