@@ -41,7 +41,7 @@ struct Fault {
   int thread = -1;            // -1: not known
   int warp = -1;
   std::array<int, 3> block{-1, -1, -1};
-  std::string detail;  // what else is known, one line; for `sanitizer` the first lines of its report
+  std::string detail{};  // what else is known, one line; for `sanitizer` the first lines of its report
 };
 
 // One line, for example "race: read after write without a barrier at byte 512, thread 37 (warp 1), block (0, 2, 0)".

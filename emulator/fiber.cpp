@@ -14,6 +14,9 @@ namespace context = boost::context::detail;
 namespace {
 
 constexpr std::size_t kStacksPerSlab = 64;
+constexpr std::size_t kGuardBytes = 4096;
+// Each guard costs two mappings, of which a process may have about 65,000. Beyond these, the canary alone must do.
+constexpr std::size_t kGuardedSlabs = 128;
 constexpr std::uint64_t kCanary = 0x5afe57ac5afe57acULL;
 
 void announce_switch([[maybe_unused]] void** fake_stack, [[maybe_unused]] const void* bottom,
@@ -50,14 +53,16 @@ std::byte* StackPool::take() {
   return stack;
 }
 
-// One mapping for many stacks: a guard page each would meet the kernel's limit of mappings near 32,000 stacks. A canary
-// at the low end and the check in stack_intact() stand in for it.
 void StackPool::grow() {
   void* memory = mmap(nullptr, kStacksPerSlab * kStackBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   slabs_.push_back(static_cast<std::byte*>(memory));
-  for (std::size_t i = kStacksPerSlab; i-- > 0;) free_.push_back(slabs_.back() + i * kStackBytes);
+  for (std::size_t i = kStacksPerSlab; i-- > 0;) {
+    std::byte* stack = slabs_.back() + i * kStackBytes;
+    if (slabs_.size() <= kGuardedSlabs) mprotect(stack, kGuardBytes, PROT_NONE);
+    free_.push_back(stack);
+  }
 }
 
 struct Fiber::Entry {
@@ -74,7 +79,7 @@ struct Fiber::Entry {
 
 void Fiber::start(std::byte* stack, Body body, void* argument) {
   unpoison(stack);
-  std::memcpy(stack, &kCanary, sizeof kCanary);
+  std::memcpy(stack + kGuardBytes, &kCanary, sizeof kCanary);
   stack_ = stack;
   body_ = body;
   argument_ = argument;
@@ -97,6 +102,8 @@ DUET_NO_SANITIZE void Fiber::suspend() {
   complete_switch(fake_stack_, nullptr, nullptr);
 }
 
-DUET_NO_SANITIZE bool Fiber::stack_intact() const { return std::memcmp(stack_, &kCanary, sizeof kCanary) == 0; }
+DUET_NO_SANITIZE bool Fiber::stack_intact() const {
+  return std::memcmp(stack_ + kGuardBytes, &kCanary, sizeof kCanary) == 0;
+}
 
 }  // namespace duet::emulator

@@ -147,9 +147,10 @@ std::vector<std::string> HostCompiler::arguments(const fs::path& source, const f
     list.insert(list.end(), flags.begin(), flags.end());
   };
   // Hidden symbols: two stubs may instantiate the same templates with different configurations of the same name, which
-  // the dynamic linker must not merge. No contraction: the same bits from every compiler.
+  // the dynamic linker must not merge. No contraction: the same bits from every compiler. Stack probes: no frame may
+  // step over the guard of its fiber's stack.
   add({"-std=c++17", "-O2", "-g1", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno", "-ffp-contract=off",
-       "-w"});
+       "-fstack-clash-protection", "-w"});
   if (version_.find("clang") == std::string::npos) add({"-fno-gnu-unique"});
   if (options_.sanitize) {
     add({"-fsanitize=address,alignment", "-fno-sanitize-recover=alignment", "-fno-omit-frame-pointer"});

@@ -25,7 +25,7 @@ struct LaunchRequest {
   std::array<int, 3> grid{1, 1, 1};
   int threads = 0;  // per block: whole warps, at most 1024
   int smem_bytes = 0;
-  RunVariant variant;
+  RunVariant variant{};
 };
 
 struct LaunchStats {
@@ -34,8 +34,8 @@ struct LaunchStats {
 };
 
 struct LaunchOutcome {
-  std::optional<Fault> fault;  // the launch stopped at the first one
-  LaunchStats stats;
+  std::optional<Fault> fault{};  // the launch stopped at the first one
+  LaunchStats stats{};
   bool ok() const { return !fault.has_value(); }
 };
 

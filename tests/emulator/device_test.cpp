@@ -171,6 +171,24 @@ TEST(EmulatorDevice, SurvivesACrashAndStartsAgain) {
   }
 }
 
+TEST(EmulatorDevice, NamesAnOverflowOfAThreadsStack) {
+  const std::string stub = R"(#include "templates/device/intrinsics.cuh"
+struct Params { int index; };
+DUET_KERNEL(deep_stack, Params, 32, 1) {
+  volatile unsigned char large[200 * 1024];
+  large[params.index] = 1;
+  duet::sync_warp();
+}
+)";
+  for (const bool sanitize : {true, false}) {
+    const auto device = open_device(sanitize);
+    const LoadedKernel kernel = device->load(plan_kernel("deep_stack", stub));
+    const LaunchOutcome outcome = device->try_launch(make_launch(kernel, "deep", 5, 32));
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_TRUE(outcome.fault->kind == FaultKind::sanitizer || outcome.fault->kind == FaultKind::crash);
+  }
+}
+
 TEST(EmulatorDevice, KillsAKernelThatHangs) {
   const auto device = open_device(true, std::chrono::milliseconds(300));
   DeviceBuffer lost(*device, 64);
