@@ -24,17 +24,23 @@ struct Operand {
 
 // Where a value lies: every value has one row-major buffer, or a column range of a buffer shared with its siblings
 // (packed QKV). Rows are the product of all dimensions but the last; attention scores have rows (batch, head, query).
+// A pointer to a value is its buffer's address plus value_offset_bytes().
 struct ValueLayout {
   int buffer = kNone;              // index into Lowering::buffers
   std::int64_t column_offset = 0;  // elements
   std::int64_t ld = 0;             // elements between rows
 };
 
+// Rows of `ld` elements. Floating-point rows are padded to a multiple of 8 elements (zeros); images and integers are
+// not.
 struct BufferInfo {
   std::string name;
+  Dtype dtype = Dtype::f16;
+  std::int64_t rows = 0;
+  std::int64_t ld = 0;
   std::int64_t bytes = 0;
-  ValueId graph_input = kNone;  // set when the buffer is an input or output of the graph
-  ValueId graph_output = kNone;
+  ValueId graph_input = kNone;   // set when the buffer is an input or output of the graph
+  ValueId graph_output = kNone;  // kNone too when several outputs are packed into it (a group taken out of its graph)
 };
 
 struct LoweredGroup {
@@ -54,5 +60,8 @@ struct Lowering {
 
 // Throws Error(input) naming the group when no kernel family computes it (an op on an unsupported shape).
 Lowering lower(const Graph& graph, const std::vector<FusedGroup>& groups);
+
+// Bytes from the start of its buffer to where a value begins.
+std::int64_t value_offset_bytes(const Graph& graph, const Lowering& lowering, ValueId value);
 
 }  // namespace duet
