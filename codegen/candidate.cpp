@@ -1,0 +1,266 @@
+#include "codegen/candidate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "codegen/tile_fields.h"
+
+namespace duet {
+namespace {
+
+// CUDA's limits on a grid.
+constexpr int kMaxGridYz = 65535;
+
+// ---- one overload a family: the config's own rules first, then what does not pay on this problem
+
+const char* wasteful(const GemmConfig& config, const GemmParams& p) {
+  const GemmTile& tile = config.tile;
+  if (tile.split_k > ceil_div(p.k, tile.block_k)) return "split_k is more than the tiles along k";
+  // A tile twice as large as needed wastes half of its products; the smallest one may always try.
+  if (tile.block_m > 16 && tile.block_m >= 2 * round_up(p.m, 16)) return "block_m is at least twice m";
+  if (tile.block_n > 16 && tile.block_n >= 2 * round_up(p.n, 8)) return "block_n is at least twice n";
+  if (tile.stages > 2 && tile.stages > ceil_div(p.k, tile.block_k * tile.split_k) + 1)
+    return "more stages than tiles along k";
+  return nullptr;
+}
+
+void resolve(const GemmSpec& spec, const GemmTile& tile, KernelCandidate& candidate) {
+  const GemmConfig config{spec.op, tile};
+  const GemmParams& p = spec.params;
+  const char* reason = gemm_infeasible(config);
+  if (reason == nullptr) reason = wasteful(config, p);
+  if (reason != nullptr) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = gemm_grid(config, p.m, p.n, p.batch);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+  candidate.workspace_bytes = gemm_workspace_bytes(config, p.m, p.n, p.batch);
+  candidate.counter_count = gemm_counter_count(config, p.m, p.n, p.batch);
+}
+
+void resolve(const AttentionSpec& spec, const AttentionTile& tile, KernelCandidate& candidate) {
+  const AttentionConfig config{spec.op, tile};
+  const AttentionParams& p = spec.params;
+  const char* reason = attention_infeasible(config);
+  if (reason == nullptr && tile.warps > 1 && config.block_q() >= 2 * round_up(p.queries, 16))
+    reason = "the query block is at least twice the queries";
+  if (reason == nullptr && tile.block_kv > 16 && tile.block_kv >= 2 * round_up(p.keys, 16))
+    reason = "block_kv is at least twice the keys";
+  if (reason != nullptr) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = attention_grid(config, p.queries, p.heads, p.batch);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+}
+
+// A row of `columns` elements over warps of 32 lanes with 8 elements each.
+const char* wasteful_team(int warps_per_row, int columns) {
+  return warps_per_row > 1 && warps_per_row > ceil_div(columns, 256) ? "more warps a row than the row has vectors"
+                                                                     : nullptr;
+}
+
+void resolve(const NormSpec& spec, const NormTile& tile, KernelCandidate& candidate) {
+  const NormConfig config{spec.op, tile};
+  const char* reason = norm_infeasible(config);
+  if (reason == nullptr) reason = wasteful_team(tile.warps_per_row, spec.params.columns);
+  if (reason != nullptr) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = norm_grid(config, spec.params.rows);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+}
+
+void resolve(const PointwiseSpec& spec, const PointwiseTile& tile, KernelCandidate& candidate) {
+  const PointwiseConfig config{spec.op, tile};
+  if (const char* reason = pointwise_infeasible(config)) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = pointwise_grid(config, spec.params.rows, spec.params.ld);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+}
+
+void resolve(const EmbeddingSpec& spec, const EmbeddingTile& tile, KernelCandidate& candidate) {
+  const EmbeddingConfig config{spec.op, tile};
+  const char* reason = embedding_infeasible(config);
+  if (reason == nullptr) reason = wasteful_team(tile.warps_per_row, spec.params.columns);
+  if (reason != nullptr) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = embedding_grid(config, spec.params.batch, spec.params.tokens);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+}
+
+void resolve(const HeadSpec& spec, const HeadTile& tile, KernelCandidate& candidate) {
+  const HeadConfig config{spec.op, tile};
+  const HeadParams& p = spec.params;
+  const char* reason = head_infeasible(config, p.columns);
+  // Without a projection the parameter has no effect: one value stands for all.
+  if (reason == nullptr && !spec.op.project && tile.columns_per_block != HeadTile{}.columns_per_block)
+    reason = "columns_per_block has no effect without a projection";
+  if (reason != nullptr) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = head_grid(config, p.batch, p.outputs);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+  candidate.workspace_bytes = head_workspace_bytes(config, p.batch, p.outputs);
+  candidate.counter_count = head_counter_count(config, p.batch);
+}
+
+void resolve(const SimilaritySpec& spec, const SimilarityTile& tile, KernelCandidate& candidate) {
+  const SimilarityConfig config{spec.op, tile};
+  if (const char* reason = similarity_infeasible(config)) candidate.infeasible = reason;
+  if (!candidate.infeasible.empty()) return;
+  candidate.grid = similarity_grid(config, spec.params.images, spec.params.texts);
+  candidate.threads = config.threads();
+  candidate.smem_bytes = config.smem_bytes();
+}
+
+// ---- what the device and CUDA allow
+
+std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& device) {
+  if (candidate.smem_bytes > device.smem_bytes_per_block)
+    return fmt::format("{} bytes of shared memory, {} allows {}", candidate.smem_bytes, device.name,
+                       device.smem_bytes_per_block);
+  if (candidate.threads > 1024) return fmt::format("{} threads a block, CUDA allows 1024", candidate.threads);
+  if (candidate.grid.y > kMaxGridYz || candidate.grid.z > kMaxGridYz)
+    return fmt::format("a grid of {} x {} x {} blocks, CUDA allows {} in y and z", candidate.grid.x, candidate.grid.y,
+                       candidate.grid.z, kMaxGridYz);
+  return {};
+}
+
+template <class Tile>
+std::vector<Tile> enumerate_tiles(const std::map<std::string, std::vector<int>>& ranges) {
+  std::vector<Tile> tiles{Tile{}};
+  for (const auto& field : kTileFields<Tile>) {
+    const auto range = ranges.find(std::string(field.name));
+    if (range == ranges.end()) continue;
+    std::vector<Tile> next;
+    for (const Tile& tile : tiles) {
+      for (const int value : range->second) {
+        next.push_back(tile);
+        next.back().*field.member = value;
+      }
+    }
+    tiles = std::move(next);
+  }
+  return tiles;
+}
+
+template <std::size_t... kIndex>
+std::vector<std::string_view> names_of_family(std::string_view family, std::index_sequence<kIndex...>) {
+  std::vector<std::string_view> names;
+  const auto collect = [&](std::string_view name, const auto& fields) {
+    if (name != family) return;
+    for (const auto& field : fields) names.push_back(field.name);
+  };
+  (collect(kFamilyNames[kIndex], kTileFields<std::variant_alternative_t<kIndex, KernelTile>>), ...);
+  return names;
+}
+
+// Alignment gaps of a parameter block hold whatever was on the stack: cleared, so that equal launches have equal bytes.
+void clear_gap(std::vector<std::byte>& block, std::size_t from, std::size_t to) {
+  std::fill(block.begin() + static_cast<std::ptrdiff_t>(from), block.begin() + static_cast<std::ptrdiff_t>(to),
+            std::byte{0});
+}
+template <class Params>
+std::vector<std::byte> bytes_of(const Params& params) {
+  std::vector<std::byte> block(sizeof(Params));
+  std::memcpy(block.data(), &params, sizeof(Params));
+  return block;
+}
+std::vector<std::byte> block_of(const GemmSpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(GemmParams, batch_inner) + sizeof(int), offsetof(GemmParams, a_stride_outer));
+  clear_gap(block, offsetof(GemmParams, patch) + sizeof(int), sizeof(GemmParams));
+  return block;
+}
+std::vector<std::byte> block_of(const AttentionSpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(AttentionParams, ldo) + sizeof(int), offsetof(AttentionParams, q_batch_stride));
+  clear_gap(block, offsetof(AttentionParams, scale) + sizeof(float), sizeof(AttentionParams));
+  return block;
+}
+std::vector<std::byte> block_of(const NormSpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(NormParams, epsilon) + sizeof(float), sizeof(NormParams));
+  return block;
+}
+std::vector<std::byte> block_of(const PointwiseSpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(PointwiseParams, rows_per_mask) + sizeof(int), sizeof(PointwiseParams));
+  return block;
+}
+std::vector<std::byte> block_of(const EmbeddingSpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(EmbeddingParams, patch) + sizeof(int), sizeof(EmbeddingParams));
+  return block;
+}
+std::vector<std::byte> block_of(const HeadSpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(HeadParams, epsilon) + sizeof(float), sizeof(HeadParams));
+  return block;
+}
+std::vector<std::byte> block_of(const SimilaritySpec& spec) {
+  std::vector<std::byte> block = bytes_of(spec.params);
+  clear_gap(block, offsetof(SimilarityParams, ld_out) + sizeof(int), sizeof(SimilarityParams));
+  return block;
+}
+
+}  // namespace
+
+std::vector<std::string_view> parameter_names(std::string_view family) {
+  return names_of_family(family, std::make_index_sequence<std::variant_size_v<KernelTile>>{});
+}
+
+std::vector<std::pair<std::string, int>> tile_parameters(const KernelTile& tile) {
+  return std::visit(
+      []<class Tile>(const Tile& values) {
+        std::vector<std::pair<std::string, int>> parameters;
+        for (const auto& field : kTileFields<Tile>) parameters.emplace_back(field.name, values.*field.member);
+        return parameters;
+      },
+      tile);
+}
+
+std::string config_text(const KernelTile& tile) {
+  std::string text;
+  for (const auto& [name, value] : tile_parameters(tile))
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, value);
+  return text;
+}
+
+KernelCandidate make_candidate(const KernelSpec& spec, const KernelTile& tile, const DeviceSpec& device) {
+  if (spec.index() != tile.index())
+    fail(ErrorKind::internal, "a tile of family {} for a {} kernel", kFamilyNames[tile.index()], family_name(spec));
+  KernelCandidate candidate;
+  candidate.spec = spec;
+  candidate.tile = tile;
+  std::visit([&]<class Spec>(const Spec& family) { resolve(family, std::get<TileOf<Spec>>(tile), candidate); }, spec);
+  if (candidate.infeasible.empty()) candidate.infeasible = beyond_limits(candidate, device);
+  return candidate;
+}
+
+std::vector<KernelCandidate> enumerate_candidates(const KernelSpec& spec, const SearchSpace& space,
+                                                  const DeviceSpec& device) {
+  static const std::map<std::string, std::vector<int>> kDefaults;
+  const auto found = space.ranges.find(std::string(family_name(spec)));
+  const auto& ranges = found == space.ranges.end() ? kDefaults : found->second;
+  std::vector<KernelCandidate> candidates;
+  std::visit(
+      [&]<class Spec>(const Spec&) {
+        for (const TileOf<Spec>& tile : enumerate_tiles<TileOf<Spec>>(ranges))
+          candidates.push_back(make_candidate(spec, tile, device));
+      },
+      spec);
+  return candidates;
+}
+
+std::vector<std::byte> param_block(const KernelCandidate& candidate) {
+  return std::visit([](const auto& spec) { return block_of(spec); }, candidate.spec);
+}
+
+}  // namespace duet

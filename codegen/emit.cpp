@@ -1,0 +1,217 @@
+#include "codegen/emit.h"
+
+#include <fmt/format.h>
+
+#include <type_traits>
+
+#include "base/hash.h"
+#include "base/tensor.h"
+#include "codegen/kernel_names.h"
+#include "codegen/tile_fields.h"
+#include "templates/embedded.h"
+
+namespace duet {
+namespace {
+
+// The parts of an op by name: assignments for the source, and short words for the entry and the comment.
+class OpText {
+ public:
+  void set(std::string_view field, bool value) {
+    assign(field, value ? "true" : "false");
+    if (value) words_.emplace_back(field);
+  }
+  void set(std::string_view field, int value, std::string_view word) {
+    assign(field, fmt::format("{}", value));
+    if (!word.empty()) words_.push_back(fmt::format("{}{}", word, value));
+  }
+  template <class Enum>
+  requires std::is_enum_v<Enum>
+  void set(std::string_view field, std::string_view type, Enum value, bool in_words) {
+    assign(field, fmt::format("{}::{}", type, enumerator(value)));
+    if (in_words) words_.emplace_back(enumerator(value));
+  }
+  void set(std::string_view field, Dtype value) {
+    assign(field, fmt::format("Dtype::{}", dtype_name(value)));
+    dtypes_.emplace_back(dtype_name(value));
+  }
+
+  const std::string& assignments() const { return assignments_; }
+  // "f16_ln_bias"
+  std::string name() const {
+    std::vector<std::string> parts = dtypes_;
+    for (const std::string& word : words_) parts.push_back(word == "layer_norm" ? "ln" : word);
+    return fmt::format("{}", fmt::join(parts, "_"));
+  }
+  // " f16: layer_norm, bias"
+  std::string title() const {
+    std::string text;
+    for (const std::string& dtype : dtypes_) text += (text.empty() ? " " : " to ") + dtype;
+    return fmt::format("{}: {}", text, words_.empty() ? "plain" : fmt::format("{}", fmt::join(words_, ", ")));
+  }
+
+ private:
+  void assign(std::string_view field, std::string_view value) {
+    assignments_ += fmt::format("    c.op.{} = {};\n", field, value);
+  }
+
+  std::string assignments_;
+  std::vector<std::string> dtypes_, words_;
+};
+
+// ---- one overload a family, naming every field of its op
+
+OpText op_text(const GemmOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  text.set("a", "GemmA", op.a, op.a != GemmA::rows);
+  text.set("b", "GemmB", op.b, op.b != GemmB::n_by_k);
+  text.set("layer_norm", op.layer_norm);
+  text.set("bias", op.bias);
+  text.set("activation", "Activation", op.activation, op.activation != Activation::none);
+  text.set("residual", op.residual);
+  text.set("patch_copy_bytes", op.patch_copy_bytes, op.a == GemmA::patches ? "copy" : "");
+  return text;
+}
+OpText op_text(const AttentionOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  text.set("head_dim", op.head_dim, "d");
+  text.set("mask", "AttentionMask", op.mask, op.mask != AttentionMask::none);
+  return text;
+}
+OpText op_text(const NormOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  text.set("out_dtype", op.out_dtype);
+  text.set("function", "RowFunction", op.function, true);
+  text.set("residual", op.residual);
+  return text;
+}
+OpText op_text(const PointwiseOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  for (int i = 0; i < PointwiseOp::kMaxSteps; ++i) {
+    const PointwiseStep step = op.steps[i];
+    text.set(fmt::format("steps[{}]", i), "PointwiseStep", step, step != PointwiseStep::end);
+  }
+  return text;
+}
+OpText op_text(const EmbeddingOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  text.set("source", "EmbeddingSource", op.source, true);
+  text.set("class_token", op.class_token);
+  text.set("position", op.position);
+  text.set("layer_norm", op.layer_norm);
+  return text;
+}
+OpText op_text(const HeadOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  text.set("out_dtype", op.out_dtype);
+  text.set("pool", "PoolKind", op.pool, true);
+  text.set("layer_norm", op.layer_norm);
+  text.set("project", op.project);
+  text.set("bias", op.bias);
+  text.set("normalize", op.normalize);
+  return text;
+}
+OpText op_text(const SimilarityOp& op) {
+  OpText text;
+  text.set("bias", op.bias);
+  return text;
+}
+
+// The tile as part of a name, and in words.
+struct TileText {
+  std::string name, words;
+};
+TileText tile_text(const GemmTile& t) {
+  return {fmt::format("{}x{}x{}_w{}x{}_s{}_k{}", t.block_m, t.block_n, t.block_k, t.warps_m, t.warps_n, t.stages,
+                      t.split_k),
+          fmt::format("block {}x{}x{}, warps {}x{}, stages {}, split-K {}", t.block_m, t.block_n, t.block_k, t.warps_m,
+                      t.warps_n, t.stages, t.split_k)};
+}
+TileText tile_text(const AttentionTile& t) {
+  return {fmt::format("w{}_kv{}_s{}", t.warps, t.block_kv, t.stages),
+          fmt::format("warps {}, block_kv {}, stages {}", t.warps, t.block_kv, t.stages)};
+}
+template <class RowTile>
+TileText row_tile_text(const RowTile& t) {
+  return {fmt::format("w{}_r{}_v{}", t.warps_per_row, t.rows_per_block, t.cached_vectors),
+          fmt::format("warps a row {}, rows a block {}, cached vectors {}", t.warps_per_row, t.rows_per_block,
+                      t.cached_vectors)};
+}
+TileText tile_text(const NormTile& t) { return row_tile_text(t); }
+TileText tile_text(const EmbeddingTile& t) { return row_tile_text(t); }
+TileText tile_text(const PointwiseTile& t) {
+  return {fmt::format("t{}_v{}", t.threads, t.vectors_per_thread),
+          fmt::format("threads {}, vectors a thread {}", t.threads, t.vectors_per_thread)};
+}
+TileText tile_text(const HeadTile& t) {
+  return {fmt::format("w{}_c{}", t.warps, t.columns_per_block),
+          fmt::format("warps {}, columns a block {}", t.warps, t.columns_per_block)};
+}
+TileText tile_text(const SimilarityTile& t) { return {fmt::format("w{}", t.warps), fmt::format("warps {}", t.warps)}; }
+
+// "gemm" -> "Gemm"
+std::string type_prefix(std::string_view family) {
+  std::string prefix(family);
+  prefix[0] = static_cast<char>(prefix[0] - 'a' + 'A');
+  return prefix;
+}
+
+template <class Tile>
+std::string tile_assignments(const Tile& tile) {
+  std::string text;
+  for (const auto& field : kTileFields<Tile>)
+    text += fmt::format("    c.tile.{} = {};\n", field.name, tile.*field.member);
+  return text;
+}
+
+// Designated initialisers would read better, and NVRTC's default language (C++17) has none.
+constexpr std::string_view kStub = R"(// {family}{title} | {tile_words}
+#include "templates/{family}.cuh"
+
+namespace duet {{
+
+struct {entry}_config {{
+  static constexpr {prefix}Config value = [] {{
+    {prefix}Config c{{}};
+{assignments}    return c;
+  }}();
+}};
+
+DUET_KERNEL({entry}, {prefix}Params, {entry}_config::value.threads(), 1) {{
+  {family}<{entry}_config>(params);
+}}
+
+}}  // namespace duet
+)";
+
+template <class Op, class Tile>
+KernelSource emit_stub(std::string_view family, const Op& op, const Tile& tile) {
+  const OpText op_parts = op_text(op);
+  const TileText tile_parts = tile_text(tile);
+  const std::string op_name = op_parts.name();
+  KernelSource source;
+  source.entry = fmt::format("{}_{}{}{}", family, op_name, op_name.empty() ? "" : "_", tile_parts.name);
+  source.text = fmt::format(kStub, fmt::arg("family", family), fmt::arg("entry", source.entry),
+                            fmt::arg("title", op_parts.title()), fmt::arg("tile_words", tile_parts.words),
+                            fmt::arg("prefix", type_prefix(family)),
+                            fmt::arg("assignments", op_parts.assignments() + tile_assignments(tile)));
+  source.hash = hash_text(fmt::format("{}\n{}", embedded_templates_hash(), source.text));
+  return source;
+}
+
+}  // namespace
+
+KernelSource emit(const KernelCandidate& candidate) {
+  return std::visit(
+      [&]<class Spec>(const Spec& spec) {
+        return emit_stub(family_name(candidate.spec), spec.op, std::get<TileOf<Spec>>(candidate.tile));
+      },
+      candidate.spec);
+}
+
+}  // namespace duet
