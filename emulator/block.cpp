@@ -143,11 +143,11 @@ DUET_NO_SANITIZE void Block::resume(int index) {
   duet_emulator_thread.thread = index;
   Thread& thread = threads_[static_cast<std::size_t>(index)];
   thread.fiber.resume();
+  if (!thread.fiber.finished()) return;
   if (!thread.fiber.stack_intact() && !fault_) {
     fault_ = Fault{
         .kind = FaultKind::stack_overflow, .thread = index, .warp = index / kWarpLanes, .block = index_, .detail = {}};
   }
-  if (!thread.fiber.finished()) return;
   thread.state = State::done;
   ++done_;
 }
@@ -182,10 +182,6 @@ Fault Block::deadlock() const {
 
 // ---- on the fiber of the running thread
 
-int Block::current_index() const { return duet_emulator_thread.thread; }
-int Block::current_warp() const { return current_index() / kWarpLanes; }
-Block::Thread& Block::current() { return threads_[static_cast<std::size_t>(current_index())]; }
-
 void Block::raise(FaultKind kind, std::uint64_t address, std::string detail) {
   fault_ = Fault{.kind = kind,
                  .address = address,
@@ -197,8 +193,7 @@ void Block::raise(FaultKind kind, std::uint64_t address, std::string detail) {
   std::abort();
 }
 
-void Block::check(FaultKind fault, std::uint32_t addr) {
-  if (fault == FaultKind::none) return;
+void Block::raise_shared(FaultKind fault, std::uint32_t addr) {
   std::string detail;
   switch (fault) {
     case FaultKind::race_read_after_write:

@@ -11,6 +11,7 @@
 #include "emulator/copy_queue.h"
 #include "emulator/fault.h"
 #include "emulator/fiber.h"
+#include "emulator/intrinsics_host.h"
 #include "emulator/launch.h"
 #include "emulator/shared_memory.h"
 #include "emulator/warp_math.h"
@@ -85,10 +86,14 @@ class Block {
   static constexpr int kBarriers = 16;
 
   static void thread_body(void* block);
-  Thread& current();
-  int current_index() const;
-  int current_warp() const;
-  void check(FaultKind fault, std::uint32_t addr);
+  static int current_index() { return duet_emulator_thread.thread; }
+  static int current_warp() { return current_index() / kWarpLanes; }
+  Thread& current() { return threads_[static_cast<std::size_t>(current_index())]; }
+  void check(FaultKind fault, std::uint32_t addr) {
+    if (fault != FaultKind::none) [[unlikely]]
+      raise_shared(fault, addr);
+  }
+  [[noreturn]] void raise_shared(FaultKind fault, std::uint32_t addr);
   // Waits for the other lanes; the last to arrive calls complete(first thread of the warp) and wakes them.
   template <typename Complete>
   void meet_warp(WarpCall call, std::uint32_t shape, Complete complete);

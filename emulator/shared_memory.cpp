@@ -15,7 +15,7 @@ void SharedMemory::reset(std::uint32_t bytes, int warps, PoisonPattern poison) {
   for (int warp = 0; warp < warps; ++warp) std::fill_n(known_[warp], warps, 0u);
 }
 
-FaultKind SharedMemory::check_range(std::uint32_t addr, std::uint32_t bytes) const {
+inline FaultKind SharedMemory::check_range(std::uint32_t addr, std::uint32_t bytes) const {
   const std::uint32_t offset = addr - kSmemBase;  // wraps below the base, and is then out of bounds
   if (offset > size_ || size_ - offset < bytes) return FaultKind::out_of_bounds_shared;
   if (addr % bytes != 0) return FaultKind::misaligned_shared;
@@ -31,7 +31,7 @@ std::uint32_t SharedMemory::unordered_readers(const Cell& cell, int warp) const 
   return unordered;
 }
 
-FaultKind SharedMemory::read_cell(Cell& cell, int warp) {
+inline FaultKind SharedMemory::read_cell(Cell& cell, int warp) {
   if (cell.content == Content::unwritten) return FaultKind::read_unwritten;
   if (cell.content == Content::in_flight) return FaultKind::read_in_flight;
   if (!ordered(cell.writer, cell.write_time, warp)) {
@@ -49,7 +49,7 @@ FaultKind SharedMemory::read_cell(Cell& cell, int warp) {
   return FaultKind::none;
 }
 
-FaultKind SharedMemory::write_cell(Cell& cell, int warp, Content content) {
+inline FaultKind SharedMemory::write_cell(Cell& cell, int warp, Content content) {
   if (cell.content == Content::in_flight) {
     conflicting_warp_ = cell.writer;
     return FaultKind::write_in_flight;

@@ -24,7 +24,8 @@ class SharedMemory {
  public:
   void reset(std::uint32_t bytes, int warps, PoisonPattern poison);
 
-  // Each checks the access of `bytes` (4, 8 or 16) at `addr` by `warp` and records it; `none` if it is legitimate.
+  // Each of the next three checks the access of `bytes` (4, 8 or 16) at `addr` by `warp` and records it; `none` if it
+  // is legitimate.
   FaultKind read(std::uint32_t addr, std::uint32_t bytes, int warp);
   FaultKind write(std::uint32_t addr, std::uint32_t bytes, int warp);
   FaultKind begin_copy(std::uint32_t addr, std::uint32_t bytes, int warp);

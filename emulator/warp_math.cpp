@@ -19,7 +19,7 @@ struct Matrices {
 };
 
 template <bool kBf16>
-DUET_NO_SANITIZE void unpack(std::uint32_t bits, float& low, float& high) {
+DUET_NO_SANITIZE inline __attribute__((always_inline)) void unpack(std::uint32_t bits, float& low, float& high) {
   if constexpr (kBf16) {
     low = host::bf16_to_float(static_cast<u16>(bits));
     high = host::bf16_to_float(static_cast<u16>(bits >> 16));
@@ -59,8 +59,9 @@ DUET_NO_SANITIZE void gather_b(Matrices& m, int tiles_n, const MmaOperands (&lan
 }
 
 // Adds two rows (row, row + 8) of one 16x8 product to the four lanes that hold them.
-DUET_NO_SANITIZE void multiply_rows(const Matrices& m, int row, int tile, int c_offset,
-                                    const MmaOperands (&lanes)[kWarpLanes]) {
+DUET_NO_SANITIZE inline __attribute__((always_inline)) void multiply_rows(const Matrices& m, int row, int tile,
+                                                                          int c_offset,
+                                                                          const MmaOperands (&lanes)[kWarpLanes]) {
   Float4 sum[2][2] = {};
   for (int k = 0; k < kTileK; ++k) {
     const Float4 left = m.b[tile][k][0], right = m.b[tile][k][1];

@@ -2,7 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cstdio>
+#include <ctime>
 #include <set>
 
 #include "tests/emulator/tile_gemm.h"
@@ -98,15 +99,14 @@ TEST(PlantedDefect, RefillAfterOwnComputeWithoutBarrier) {
 TEST(Speed, MultiplyAddsPerSecond) {
   GemmProblem problem(256, 256, 512, Dtype::f16);
   const TileGemmParams params = problem.params();
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const LaunchOutcome outcome = run_grid(gemm_request<clean_f16_gemm>(&clean_f16, params));
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome.stats.multiply_adds, 256u * 256u * 512u);
-  RecordProperty("million_multiply_adds_per_second",
-                 static_cast<int>(1e-6 * static_cast<double>(outcome.stats.multiply_adds) / seconds));
-  std::printf("%.0f million multiply-adds a second\n",
-              1e-6 * static_cast<double>(outcome.stats.multiply_adds) / seconds);
+  const double millions = 1e-6 * static_cast<double>(outcome.stats.multiply_adds) / seconds;
+  RecordProperty("million_multiply_adds_per_second", static_cast<int>(millions));
+  std::printf("%.0f million multiply-adds a second of processor time\n", millions);
 }
 
 }  // namespace
