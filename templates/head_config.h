@@ -33,9 +33,14 @@ struct HeadConfig {
   constexpr int smem_bytes() const { return kMaxColumns * 4 + tile.warps * 2 * 4 + 16; }
   constexpr bool shares_row() const { return op.project && op.normalize; }  // blocks meet in workspace and counters
   constexpr int columns_per_warp() const { return tile.columns_per_block / tile.warps; }
-  // Rows of W that a warp reads at a time: enough loads in flight to cover the latency of a matrix seen only once.
+  // Rows of W that a warp reads at a time: enough loads in flight to cover the latency of a matrix seen only once. Four
+  // where a block is so large that eight would spill.
   constexpr int columns_in_flight() const {
-    return columns_per_warp() % 8 == 0 ? 8 : columns_per_warp() % 4 == 0 ? 4 : columns_per_warp() % 2 == 0 ? 2 : 1;
+    const int most = tile.warps > 16 ? 4 : 8;
+    return columns_per_warp() % most == 0 ? most
+           : columns_per_warp() % 4 == 0  ? 4
+           : columns_per_warp() % 2 == 0  ? 2
+                                          : 1;
   }
 };
 

@@ -243,6 +243,7 @@ TEST(Norm, NamesWhatIsInfeasible) {
   EXPECT_NE(with_tile({0, 1, 0}), nullptr);
   EXPECT_NE(with_tile({1, 4, 9}), nullptr);
   EXPECT_NE(with_tile({32, 1, 4}), nullptr);
+  EXPECT_EQ(with_tile({32, 1, 2}), nullptr);
 }
 
 }  // namespace
