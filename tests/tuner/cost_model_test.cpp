@@ -1,0 +1,153 @@
+#include "tuner/cost_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "tests/tuner/fakes.h"
+#include "tests/tuner/small_graphs.h"
+#include "tuner/kernel_work.h"
+
+namespace duet {
+namespace {
+
+struct Case {
+  KernelCandidate candidate;
+  KernelTraffic traffic;
+};
+
+// The first feasible candidates of every kernel of both forms of a model: all families.
+std::vector<Case> cases() {
+  std::vector<Case> found;
+  const Graph graph = tiny_dual();
+  for (const FusionRules& rules : {FusionRules{}, FusionRules::none()}) {
+    const Lowering lowering = lower_fused(graph, rules);
+    for (const LoweredGroup& group : lowering.groups) {
+      int taken = 0;
+      for (KernelCandidate& candidate : enumerate_candidates(group.spec, quick_space(), test_device())) {
+        if (!candidate.infeasible.empty() || ++taken > 4) continue;
+        found.push_back({std::move(candidate), {.flops = group.flops, .bytes = group.bytes}});
+      }
+    }
+  }
+  return found;
+}
+
+double total(const Case& test, const DeviceSpec& device, int registers = 0) {
+  return predict(test.candidate, test.traffic, device, registers).total_us;
+}
+
+TEST(CostModel, CoversEveryFamily) {
+  std::set<std::string_view> families;
+  for (const Case& test : cases()) {
+    const CostBreakdown cost = predict(test.candidate, test.traffic, test_device());
+    families.insert(family_name(test.candidate.spec));
+    EXPECT_TRUE(std::isfinite(cost.total_us)) << describe(cost);
+    EXPECT_GE(cost.total_us, cost.floor_us + cost.launch_us) << describe(cost);
+    EXPECT_GT(kernel_work(test.candidate).load_bytes, 0) << problem_text(test.candidate.spec);
+  }
+  EXPECT_EQ(families.size(), std::variant_size_v<KernelSpec>);
+}
+
+TEST(CostModel, MoreSmsAreNeverSlower) {
+  for (const Case& test : cases()) {
+    DeviceSpec device = test_device();
+    double before = std::numeric_limits<double>::infinity();
+    for (int sms = 1; sms <= 64; ++sms) {
+      device.sm_count = sms;
+      device.fp16_tflops = test_device().fp16_tflops / test_device().sm_count * sms;
+      device.fp32_tflops = test_device().fp32_tflops / test_device().sm_count * sms;
+      const double now = total(test, device);
+      EXPECT_LE(now, before * (1 + 1e-9)) << sms << " SMs, " << problem_text(test.candidate.spec);
+      before = now;
+    }
+  }
+}
+
+TEST(CostModel, MoreBandwidthAndComputeAreNeverSlower) {
+  for (const Case& test : cases()) {
+    DeviceSpec faster = test_device();
+    faster.memory_gbps *= 2;
+    EXPECT_LE(total(test, faster), total(test, test_device()));
+    faster = test_device();
+    faster.fp16_tflops *= 2;
+    faster.fp32_tflops *= 2;
+    EXPECT_LE(total(test, faster), total(test, test_device()));
+  }
+}
+
+TEST(CostModel, MoreTrafficIsNeverFaster) {
+  for (Case test : cases()) {
+    const double before = total(test, test_device());
+    test.traffic.bytes *= 10;
+    test.traffic.flops *= 10;
+    EXPECT_GE(total(test, test_device()), before);
+  }
+}
+
+TEST(CostModel, MoreRegistersNeverRaiseOccupancy) {
+  int before = 1 << 20;
+  for (int registers = 16; registers <= 255; ++registers) {
+    const int blocks = blocks_per_sm(test_device(), 256, registers, 16 * 1024);
+    EXPECT_LE(blocks, before);
+    before = blocks;
+  }
+}
+
+// Figures of NVIDIA's occupancy calculator for compute capability 8.7.
+TEST(CostModel, OccupancyFollowsTheRules) {
+  const DeviceSpec device = test_device();
+  EXPECT_EQ(blocks_per_sm(device, 256, 32, 0), 6);           // threads: 1536 / 256
+  EXPECT_EQ(blocks_per_sm(device, 256, 255, 0), 1);          // registers: 256 * 8 warps * 32 of 65536
+  EXPECT_EQ(blocks_per_sm(device, 128, 128, 0), 4);          // registers
+  EXPECT_EQ(blocks_per_sm(device, 32, 16, 0), 16);           // block slots
+  EXPECT_EQ(blocks_per_sm(device, 128, 32, 80 * 1024), 2);   // shared memory
+  EXPECT_EQ(blocks_per_sm(device, 128, 32, 163 * 1024), 1);  // with the reserved kilobyte it just fits
+  EXPECT_EQ(blocks_per_sm(device, 128, 32, 164 * 1024), 0);
+}
+
+TEST(CostModel, WhatDoesNotFitTakesForever) {
+  DeviceSpec device = test_device();
+  device.registers_per_sm = 1024;
+  EXPECT_TRUE(std::isinf(total(cases().front(), device)));
+}
+
+TEST(CostModel, FloorIsTheRoofline) {
+  const DeviceSpec device = test_device();
+  EXPECT_DOUBLE_EQ(floor_us({.flops = 0, .bytes = 102e3}, device, true), 1);
+  EXPECT_DOUBLE_EQ(floor_us({.flops = 15e6, .bytes = 0}, device, true), 1);
+  EXPECT_DOUBLE_EQ(floor_us({.flops = 1.88e6, .bytes = 0}, device, false), 1);
+}
+
+TEST(CostModel, EmptyDeviceFiguresGiveNoNonsense) {
+  DeviceSpec device = test_device();
+  device.memory_gbps = device.fp16_tflops = device.fp32_tflops = 0;
+  device.sm_clock_mhz = 0;
+  for (const Case& test : cases()) EXPECT_FALSE(std::isnan(total(test, device)));
+}
+
+// A tall, thin product: one row tile, few column tiles. Sharing k over blocks must pay on a device with many SMs.
+TEST(CostModel, SplitKPaysWhereTilesAreFew) {
+  GemmSpec spec;
+  spec.params.m = 16;
+  spec.params.n = 256;
+  spec.params.k = 8192;
+  spec.params.lda = spec.params.ldb = 8192;
+  spec.params.ldc = 256;
+  spec.params.batch = spec.params.batch_inner = 1;
+  DeviceSpec device = test_device();
+  device.sm_count = 64;
+  device.fp16_tflops = 120;
+  device.memory_gbps = 800;
+  const KernelTraffic traffic{.flops = 2.0 * 16 * 256 * 8192, .bytes = 2.0 * (16 + 256) * 8192};
+  GemmTile whole{.block_m = 16, .block_n = 64, .block_k = 64, .warps_m = 1, .warps_n = 4, .stages = 4, .split_k = 1};
+  GemmTile split = whole;
+  split.split_k = 8;
+  const KernelCandidate a = make_candidate(spec, whole, device), b = make_candidate(spec, split, device);
+  ASSERT_EQ(a.infeasible + b.infeasible, "");
+  EXPECT_LT(predict(b, traffic, device).total_us, predict(a, traffic, device).total_us);
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,116 @@
+#include "tuner/plan_builder.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "codegen/step_schedule.h"
+#include "tests/tuner/fakes.h"
+#include "tests/tuner/small_graphs.h"
+
+namespace duet {
+namespace {
+
+// Every group with its first feasible candidate.
+Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
+  const Lowering lowering = lower_fused(graph, rules);
+  const StepOrder order =
+      mode == ExecutionMode::sequential ? schedule_sequential(lowering) : schedule_streams(lowering);
+  FakeCompiler compiler;
+  std::vector<ChosenKernel> kernels;
+  std::vector<int> kernel_of_group;
+  for (const LoweredGroup& group : lowering.groups) {
+    for (const KernelCandidate& candidate : enumerate_candidates(group.spec, quick_space(), test_device())) {
+      if (!candidate.infeasible.empty()) continue;
+      const KernelSource source = emit(candidate);
+      kernels.push_back(
+          {.tile = candidate.tile, .source = source, .images = {compiler.compile(source, "sm_87").image}});
+      break;
+    }
+    kernel_of_group.push_back(static_cast<int>(kernels.size()) - 1);
+  }
+  return build_plan({.graph = graph,
+                     .lowering = lowering,
+                     .order = order,
+                     .device = test_device(),
+                     .kernels = kernels,
+                     .kernel_of_group = kernel_of_group,
+                     .mode = mode,
+                     .provenance = Provenance::predicted,
+                     .key = plan_key(graph, rules, mode, fingerprint_of(test_device(), "test-orin"))});
+}
+
+TEST(PlanBuilder, FusedAndUnfusedPlansAreValid) {
+  for (const Dtype precision : {Dtype::f16, Dtype::bf16}) {
+    const Graph graph = tiny_dual(precision);
+    for (const ExecutionMode mode : {ExecutionMode::sequential, ExecutionMode::streams}) {
+      const Plan fused = build(graph, {}, mode), plain = build(graph, FusionRules::none(), mode);
+      EXPECT_LT(fused.steps.size(), plain.steps.size());
+      EXPECT_EQ(fused.inputs.size(), 2u);
+      EXPECT_EQ(fused.outputs.size(), 3u);
+      EXPECT_EQ(fused.stream_count, mode == ExecutionMode::streams ? 2 : 1);
+      EXPECT_GT(fused.figures.latency_us, fused.figures.floor_us);
+      EXPECT_LT(fused.figures.latency_us, plain.figures.latency_us);
+    }
+  }
+}
+
+TEST(PlanBuilder, StreamsArePredictedNoSlowerThanOneStream) {
+  const Graph graph = tiny_dual();
+  EXPECT_LE(build(graph, {}, ExecutionMode::streams).figures.latency_us,
+            build(graph, {}, ExecutionMode::sequential).figures.latency_us);
+}
+
+TEST(PlanBuilder, InputsKnowTheirLimits) {
+  const Plan plan = build(tiny_dual(), {}, ExecutionMode::sequential);
+  for (const PlanTensor& input : plan.inputs) EXPECT_EQ(input.value_limit, input.dtype == Dtype::i32 ? 211 : 0);
+}
+
+TEST(PlanBuilder, EqualRecipesShareOneWeight) {
+  const Plan plan = build(tiny_dual(), FusionRules::none(), ExecutionMode::sequential);
+  std::set<std::uint64_t> offsets;
+  for (const PlanWeight& weight : plan.weights) EXPECT_TRUE(offsets.insert(weight.offset_bytes).second);
+  for (std::size_t i = 0; i < plan.weights.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      WeightRecipe a = plan.weights[i].recipe, b = plan.weights[j].recipe;
+      a.name = b.name = "";
+      EXPECT_FALSE(a == b) << plan.weights[i].recipe.name;
+    }
+  }
+}
+
+TEST(PlanBuilder, StepsCarryTheirCosts) {
+  for (const PlanStep& step : build(tiny_dual(), {}, ExecutionMode::streams).steps) {
+    EXPECT_GT(step.predicted_us, step.floor_us) << step.name;
+    EXPECT_GT(step.bytes, 0) << step.name;
+    EXPECT_FALSE(step.tower.empty());
+  }
+}
+
+TEST(PlanVariant, NamesRulesAndMode) {
+  EXPECT_EQ(plan_variant({}, ExecutionMode::streams), "fused-streams");
+  EXPECT_EQ(plan_variant(FusionRules::none(), ExecutionMode::sequential), "baseline");
+  EXPECT_EQ(plan_variant(FusionRules::none(), ExecutionMode::streams), "unfused-streams");
+  FusionRules rules;
+  rules.qkv = false;
+  EXPECT_EQ(plan_variant(rules, ExecutionMode::sequential), "fused-without-qkv-sequential");
+}
+
+TEST(KernelProblem, EveryGroupStandsAlone) {
+  const Graph graph = tiny_dual();
+  for (const FusionRules& rules : {FusionRules{}, FusionRules::none()}) {
+    const Lowering lowering = lower_fused(graph, rules);
+    for (const LoweredGroup& group : lowering.groups) {
+      const KernelProblem problem = make_kernel_problem(graph, group);
+      for (const KernelCandidate& candidate :
+           enumerate_candidates(problem.group().spec, quick_space(), test_device())) {
+        if (!candidate.infeasible.empty()) continue;
+        make_kernel_plan(problem, test_device(), {.tile = candidate.tile, .source = emit(candidate), .images = {}});
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,88 @@
+#include "tuner/search.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+
+namespace duet {
+namespace {
+
+// 4 x 4 configurations; the best is (2, 1), the model thinks (0, 0).
+SearchPoints grid() {
+  SearchPoints points;
+  for (int a = 0; a < 4; ++a)
+    for (int b = 0; b < 4; ++b) points.push_back({.parameters = {{"a", a}, {"b", b}}, .predicted_us = 10.0 + a + b});
+  return points;
+}
+double true_time(const SearchPoint& point) {
+  return 1.0 + std::abs(point.parameters[0].second - 2) + std::abs(point.parameters[1].second - 1);
+}
+
+std::vector<std::size_t> all_proposals(const std::string& name, std::uint64_t seed) {
+  const SearchPoints space = grid();
+  const auto strategy = make_strategy(name, space, seed);
+  std::vector<std::size_t> proposals;
+  while (const auto index = strategy->propose()) {
+    proposals.push_back(*index);
+    strategy->report(*index, {.valid = true, .time_us = true_time(space[*index])});
+  }
+  return proposals;
+}
+
+TEST(Search, EveryStrategyTriesEachConfigurationOnce) {
+  for (std::string_view name : strategy_names()) {
+    const auto proposals = all_proposals(std::string(name), 3);
+    EXPECT_EQ(proposals.size(), 16u) << name;
+    EXPECT_EQ(std::set<std::size_t>(proposals.begin(), proposals.end()).size(), 16u) << name;
+  }
+}
+
+TEST(Search, RandomFollowsItsSeed) {
+  EXPECT_EQ(all_proposals("random", 5), all_proposals("random", 5));
+  EXPECT_NE(all_proposals("random", 5), all_proposals("random", 6));
+}
+
+TEST(Search, ModelOrderIsByPrediction) {
+  const SearchPoints space = grid();
+  const auto proposals = all_proposals("model_order", 1);
+  EXPECT_TRUE(std::is_sorted(proposals.begin(), proposals.end(), [&](std::size_t a, std::size_t b) {
+    return space[a].predicted_us < space[b].predicted_us;
+  }));
+}
+
+TEST(Search, DescentReachesTheBestBeforeMostOfTheSpace) {
+  const auto proposals = all_proposals("descent", 1);
+  const auto found = std::find(proposals.begin(), proposals.end(), std::size_t{9});
+  EXPECT_LT(found - proposals.begin(), 12);
+}
+
+TEST(Search, InvalidResultsDoNotAttractDescent) {
+  const auto strategy = make_strategy("descent", grid(), 1);
+  for (int i = 0; i < 16; ++i) {
+    const auto index = strategy->propose();
+    ASSERT_TRUE(index);
+    strategy->report(*index, {});
+  }
+  EXPECT_FALSE(strategy->propose());
+}
+
+TEST(Search, EmptySpaceHasNothingToPropose) {
+  for (std::string_view name : strategy_names()) EXPECT_FALSE(make_strategy(name, {}, 1)->propose()) << name;
+}
+
+TEST(Search, UnknownNameListsTheNames) {
+  try {
+    make_strategy("genetic", {}, 1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(std::string(error.what()).find("exhaustive, random, model_order, descent"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,76 @@
+#include "tuner/synthetic_inputs.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/convert.h"
+#include "tests/tuner/small_graphs.h"
+#include "tuner/stats.h"
+
+namespace duet {
+namespace {
+
+TEST(SyntheticInputs, FollowTheirSeed) {
+  const Graph graph = tiny_dual();
+  EXPECT_EQ(synthetic_inputs(graph, 1), synthetic_inputs(graph, 1));
+  EXPECT_NE(synthetic_inputs(graph, 1), synthetic_inputs(graph, 2));
+}
+
+TEST(SyntheticInputs, IdsAreValidAndEachRowEnds) {
+  const Graph graph = tiny_dual(Dtype::f16, 8);
+  const HostTensor ids = synthetic_inputs(graph, 3).at("input_ids");
+  const auto values = ids.ints();
+  const auto length = static_cast<std::size_t>(ids.shape.back());
+  for (std::size_t row = 0; row < values.size(); row += length) {
+    const auto tokens = values.subspan(row, length);
+    EXPECT_NE(std::find(tokens.begin(), tokens.end(), 210), tokens.end());
+    EXPECT_TRUE(std::all_of(tokens.begin(), tokens.end(), [](int id) { return id >= 0 && id < 211; }));
+  }
+  const ValueId input = graph.inputs.back();
+  EXPECT_EQ(input_value_limit(graph, input), 211);
+}
+
+TEST(SyntheticInputs, ActivationsHaveUnitScaleAndSomeOutliers) {
+  const HostTensor pixels = convert(synthetic_inputs(tiny_dual(Dtype::f16, 8), 3).at("pixel_values"), Dtype::f32);
+  std::vector<double> sizes;
+  for (float value : pixels.floats()) sizes.push_back(std::abs(value));
+  EXPECT_NEAR(median(sizes), 0.6745, 0.02);
+  EXPECT_GT(*std::max_element(sizes.begin(), sizes.end()), 10);
+}
+
+TEST(SyntheticInputs, MasksAreRaggedAndNeverEmpty) {
+  Graph graph;
+  graph.name = "masked";
+  const TensorType scores{.dtype = Dtype::f16, .shape = {64, 1, 1, 7}};
+  graph.values = {{.name = "s", .type = scores},
+                  {.name = "mask", .type = {.dtype = Dtype::i32, .shape = {64, 7}}},
+                  {.name = "y", .type = scores, .producer = 0}};
+  Node node;
+  node.name = "main.mask";
+  node.op = OpKind::padding_mask;
+  node.inputs = {0, 1};
+  node.output = 2;
+  graph.nodes = {node};
+  graph.inputs = {0, 1};
+  graph.outputs = {2};
+  EXPECT_EQ(input_value_limit(graph, 1), 2);
+  const HostTensor mask = synthetic_inputs(graph, 1).at("mask");
+  bool full = false, ragged = false;
+  for (std::size_t row = 0; row < 64; ++row) {
+    const auto values = mask.ints().subspan(row * 7, 7);
+    EXPECT_EQ(values[0], 1);
+    EXPECT_TRUE(std::is_sorted(values.rbegin(), values.rend()));
+    (values[6] == 1 ? full : ragged) = true;
+  }
+  EXPECT_TRUE(full && ragged);
+}
+
+TEST(SyntheticWeights, AreInTheGraphsPrecision) {
+  const RandomWeights weights = synthetic_weights(tiny_dual(Dtype::bf16), 1);
+  EXPECT_EQ(weights.tensor("text_model.embeddings.token_embedding.weight").dtype, Dtype::bf16);
+}
+
+}  // namespace
+}  // namespace duet

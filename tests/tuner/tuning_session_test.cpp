@@ -1,0 +1,245 @@
+#include "tuner/tuning_session.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "base/error.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tuner/adding_device.h"
+#include "tests/tuner/fakes.h"
+#include "tests/tuner/small_graphs.h"
+#include "tuner/candidate_log.h"
+
+namespace duet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Session : public testing::Test {
+ protected:
+  Session() : store_(PlanStore::open(folder_ / "plans.db", PlanStore::Mode::tune)) {}
+
+  TuneRequest request(Graph graph) const {
+    TuneRequest request;
+    request.graph = std::move(graph);
+    request.target = "test-orin";
+    request.device = test_device();
+    request.space = quick_space();
+    request.jobs = 2;
+    return request;
+  }
+  TuneReport tune(const TuneRequest& request, Device* device = nullptr) {
+    return TuningSession(device, &compiler_, store_).tune(request);
+  }
+
+  TempDir folder_;
+  PlanStore store_;
+  FakeCompiler compiler_;
+};
+
+TEST_F(Session, AnAbsentDeviceGetsAPredictedPlan) {
+  const TuneReport report = tune(request(tiny_dual()));
+  EXPECT_EQ(report.plan.provenance, Provenance::predicted);
+  EXPECT_EQ(report.plan.mode, ExecutionMode::streams);
+  EXPECT_EQ(report.plan.key.variant, "fused-streams");
+  EXPECT_GT(report.plan.figures.latency_us, 0);
+  EXPECT_TRUE(report.plan.figures.latency_us_samples.empty());
+  EXPECT_GT(report.compiled, 0);
+  EXPECT_FALSE(report.interrupted);
+  const PlanMatch match = store_.find(report.plan.key);
+  EXPECT_EQ(match.kind, MatchKind::exact);
+}
+
+TEST_F(Session, TheBaselineIsUnfusedAndSequential) {
+  const TuneReport baseline = tune(baseline_of(request(tiny_dual())));
+  const TuneReport fused = tune(request(tiny_dual()));
+  EXPECT_EQ(baseline.plan.key.variant, "baseline");
+  EXPECT_EQ(baseline.plan.stream_count, 1);
+  EXPECT_LT(fused.plan.steps.size(), baseline.plan.steps.size() / 2);
+  EXPECT_LT(fused.plan.figures.latency_us, baseline.plan.figures.latency_us);
+}
+
+TEST_F(Session, OnlyTheModelsFirstAreCompiledForAnAbsentDevice) {
+  TuneRequest limited = request(tiny_dual());
+  limited.max_candidates_per_kernel = 1;
+  const TuneReport one = tune(limited);
+  const int compiled_once = compiler_.calls;
+  EXPECT_GT(one.candidates, one.compiled);
+  limited.max_candidates_per_kernel = 3;
+  tune(limited);
+  EXPECT_GT(compiler_.calls, 2 * compiled_once);
+}
+
+TEST_F(Session, SpillingKernelsAreRefusedWhereNothingIsMeasured) {
+  // Whatever the model ranks first spills.
+  std::set<std::string> first;
+  {
+    TuneRequest limited = request(tiny_dual());
+    limited.max_candidates_per_kernel = 1;
+    for (const PlanKernel& kernel : tune(limited).plan.kernels) first.insert(kernel.entry);
+  }
+  compiler_.spills = [&](const KernelSource& source) { return first.contains(source.entry) ? 64 : 0; };
+  compiler_.version_text = "fake 2.0";
+  const TuneReport report = tune(request(tiny_dual()));
+  for (const PlanKernel& kernel : report.plan.kernels) {
+    EXPECT_FALSE(first.contains(kernel.entry)) << kernel.entry;
+    EXPECT_EQ(kernel.images.front().spill_bytes, 0);
+  }
+}
+
+TEST_F(Session, NoValidCandidateNamesTheKernelAndTheReasons) {
+  compiler_.fails = [](const KernelSource& source) { return source.entry.starts_with("attention"); };
+  try {
+    tune(request(tiny_dual()));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::no_result);
+    const std::string message = error.what();
+    EXPECT_NE(message.find("kernel 'attention f16"), std::string::npos) << message;
+    EXPECT_NE(message.find("compile error"), std::string::npos) << message;
+  }
+}
+
+TEST_F(Session, OutcomesAreRecordedAndFailuresNotRepeated) {
+  compiler_.fails = [](const KernelSource& source) { return source.entry.size() % 2 == 0; };
+  TuneReport first;
+  try {
+    first = tune(request(add_graph()));
+  } catch (const Error&) {
+    compiler_.fails = [](const KernelSource& source) { return source.entry.size() % 2 == 1; };
+    first = tune(request(add_graph()));
+  }
+  const int calls = compiler_.calls;
+  const TuneReport second = tune(request(add_graph()));
+  EXPECT_GE(second.cached, first.failed);
+  EXPECT_LE(compiler_.calls - calls, first.compiled + 1);
+}
+
+// With a device that executes and measures.
+class MeasuringSession : public Session {
+ protected:
+  MeasuringSession() {
+    device_.mutable_info().can_measure = true;
+    device_.mutable_info().fingerprint.l2_bytes = 4 << 20;
+  }
+  AddingDevice device_;
+};
+
+TEST_F(MeasuringSession, PlansAreVerifiedAndMeasured) {
+  const TuneReport report = tune(request(add_graph()), &device_);
+  EXPECT_EQ(report.plan.provenance, Provenance::measured);
+  EXPECT_GT(report.verified, 1);
+  EXPECT_EQ(report.plan.figures.latency_us, 10);
+  EXPECT_FALSE(report.plan.figures.latency_us_samples.empty());
+  EXPECT_GT(report.plan.steps.front().measured_us, 0);
+  EXPECT_EQ(device_.live_allocations(), 0u);
+  const auto records =
+      store_.candidates(device_text(report.plan.key.device), "pointwise f16 rows=4 columns=40 add_matrix");
+  EXPECT_EQ(static_cast<int>(records.size()), report.candidates);
+  for (const CandidateRecord& record : records) EXPECT_EQ(record.provenance, Provenance::measured);
+}
+
+TEST_F(MeasuringSession, WhatWasMeasuredIsNotMeasuredAgain) {
+  const TuneReport first = tune(request(add_graph()), &device_);
+  const int launches = device_.launches;
+  const TuneReport second = tune(request(add_graph()), &device_);
+  EXPECT_EQ(second.cached, first.verified);
+  EXPECT_EQ(second.verified, 0);
+  EXPECT_LE(device_.launches - launches, 1) << "the whole plan alone is verified";
+  EXPECT_EQ(second.plan.steps.front().measured_us, first.plan.steps.front().measured_us);
+}
+
+TEST_F(MeasuringSession, WrongKernelsNeverWin) {
+  device_.defect = AddingDevice::Defect::wrong_element;
+  try {
+    tune(request(add_graph()), &device_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::no_result);
+    EXPECT_NE(std::string(error.what()).find("wrong result"), std::string::npos);
+  }
+}
+
+TEST_F(MeasuringSession, AFaultIsRecordedAndTheRestGoesOn) {
+  device_.defect = AddingDevice::Defect::faults;
+  EXPECT_THROW(tune(request(add_graph()), &device_), Error);
+  device_.defect = AddingDevice::Defect::none;
+  // The crashes are known now, so that nothing is left to try.
+  try {
+    tune(request(add_graph()), &device_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("crash"), std::string::npos);
+  }
+}
+
+TEST_F(Session, ADeviceThatOnlyExecutesTakesTheFirstRightCandidate) {
+  AddingDevice device;
+  const TuneReport report = tune(request(add_graph()), &device);
+  EXPECT_EQ(report.plan.provenance, Provenance::emulated);
+  EXPECT_EQ(report.verified, 1);
+  EXPECT_TRUE(report.plan.figures.latency_us_samples.empty());
+  EXPECT_GT(report.plan.figures.latency_us, 0);
+}
+
+TEST_F(Session, StoppingKeepsWhatWasFound) {
+  compiler_.delay = std::chrono::milliseconds(20);
+  std::atomic<bool> stop{false};
+  TuningSession session(nullptr, &compiler_, store_);
+  session.set_stop_flag(&stop);
+  Clock::time_point stopped;
+  session.set_observer([&](const TuneProgress& progress) {
+    if (!stop && progress.kernels_done >= 2) {
+      stop = true;
+      stopped = Clock::now();
+    }
+  });
+  TuneRequest long_request = request(tiny_dual());
+  long_request.max_candidates_per_kernel = 1000;
+  const TuneReport report = session.tune(long_request);
+  EXPECT_TRUE(report.interrupted);
+  EXPECT_LT(Clock::now() - stopped, std::chrono::seconds(2));
+  EXPECT_EQ(store_.find(report.plan.key).kind, MatchKind::exact);
+}
+
+TEST_F(Session, ABudgetEndsTheSearch) {
+  compiler_.delay = std::chrono::milliseconds(5);
+  TuneRequest limited = request(tiny_dual());
+  limited.max_candidates_per_kernel = 1000;
+  limited.budget_s = 0.3;
+  const auto start = Clock::now();
+  const TuneReport report = tune(limited);
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(3));
+  EXPECT_FALSE(report.interrupted);
+  EXPECT_FALSE(report.plan.steps.empty());
+}
+
+TEST_F(Session, ProgressIsShown) {
+  std::set<std::string> phases;
+  int last_done = 0;
+  TuningSession session(nullptr, &compiler_, store_);
+  session.set_observer([&](const TuneProgress& progress) {
+    phases.insert(progress.phase);
+    EXPECT_GE(progress.kernels_done, last_done);
+    EXPECT_LE(progress.kernels_done, progress.kernels_total);
+    last_done = progress.kernels_done;
+  });
+  session.tune(request(tiny_dual()));
+  EXPECT_TRUE(phases.contains("compile"));
+  EXPECT_TRUE(phases.contains("plan"));
+  EXPECT_GT(last_done, 0);
+}
+
+TEST_F(Session, NeitherCompilerNorDeviceIsMissing) {
+  try {
+    TuningSession(nullptr, nullptr, store_).tune(request(add_graph()));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::missing);
+  }
+}
+
+}  // namespace
+}  // namespace duet
