@@ -1,0 +1,84 @@
+#include "runtime/cuda/nvml.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+namespace duet {
+namespace {
+
+// NVML's C interface, by its documentation: every function returns 0 on success.
+using NvmlDevice = struct NvmlDeviceTag*;
+using Init = int (*)();
+using Shutdown = int (*)();
+using HandleByPciBusId = int (*)(const char*, NvmlDevice*);
+using ReadKind = int (*)(NvmlDevice, unsigned int, unsigned int*);
+using ReadValue = int (*)(NvmlDevice, unsigned int*);
+
+constexpr unsigned int kSmClock = 1;
+constexpr unsigned int kMemoryClock = 2;
+constexpr unsigned int kGpuTemperature = 0;
+
+class Nvml {
+ public:
+  explicit Nvml(const char* library) : handle_(dlopen(library, RTLD_NOW | RTLD_LOCAL)) {
+    auto* init = function<Init>("nvmlInit_v2");
+    ready_ = init != nullptr && init() == 0;
+  }
+  ~Nvml() {
+    auto* shutdown = function<Shutdown>("nvmlShutdown");
+    if (ready_ && shutdown != nullptr) shutdown();
+    // The library stays open: the next reading finds it in place.
+  }
+  Nvml(const Nvml&) = delete;
+  Nvml& operator=(const Nvml&) = delete;
+
+  NvmlDevice device(const std::string& pci_bus_id) const {
+    NvmlDevice device = nullptr;
+    auto* find = function<HandleByPciBusId>("nvmlDeviceGetHandleByPciBusId_v2");
+    if (!ready_ || find == nullptr || find(pci_bus_id.c_str(), &device) != 0) return nullptr;
+    return device;
+  }
+  unsigned int read(const char* name, NvmlDevice device, unsigned int kind) const {
+    unsigned int value = 0;
+    auto* call = function<ReadKind>(name);
+    return call != nullptr && call(device, kind, &value) == 0 ? value : 0;
+  }
+  unsigned int read(const char* name, NvmlDevice device) const {
+    unsigned int value = 0;
+    auto* call = function<ReadValue>(name);
+    return call != nullptr && call(device, &value) == 0 ? value : 0;
+  }
+
+ private:
+  template <typename Function>
+  Function function(const char* name) const {
+    return handle_ == nullptr ? nullptr : reinterpret_cast<Function>(dlsym(handle_, name));
+  }
+  void* handle_ = nullptr;
+  bool ready_ = false;
+};
+
+}  // namespace
+
+ClockReading read_nvml_clocks(const std::string& pci_bus_id, const char* library) {
+  ClockReading reading;
+  const Nvml nvml(library);
+  NvmlDevice device = nvml.device(pci_bus_id);
+  if (device == nullptr) return reading;
+  reading.sm_clock_mhz = static_cast<int>(nvml.read("nvmlDeviceGetClockInfo", device, kSmClock));
+  reading.max_sm_clock_mhz = static_cast<int>(nvml.read("nvmlDeviceGetMaxClockInfo", device, kSmClock));
+  reading.memory_clock_mhz = static_cast<int>(nvml.read("nvmlDeviceGetClockInfo", device, kMemoryClock));
+  reading.max_memory_clock_mhz = static_cast<int>(nvml.read("nvmlDeviceGetMaxClockInfo", device, kMemoryClock));
+  if (const unsigned int degrees = nvml.read("nvmlDeviceGetTemperature", device, kGpuTemperature); degrees > 0) {
+    reading.temperature_c = degrees;
+  }
+  if (const unsigned int milliwatts = nvml.read("nvmlDeviceGetPowerUsage", device); milliwatts > 0) {
+    reading.rails.push_back({"GPU", milliwatts / 1000.0});
+  }
+  if (const unsigned int limit = nvml.read("nvmlDeviceGetEnforcedPowerLimit", device); limit > 0) {
+    reading.power_mode = fmt::format("{} W", limit / 1000);
+  }
+  return reading;
+}
+
+}  // namespace duet

@@ -1,0 +1,103 @@
+// Jetson facts read from a folder laid out like the board's own files.
+#include "runtime/clocks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "runtime/cuda/nvml.h"
+#include "tests/support/temp_dir.h"
+
+namespace duet {
+namespace {
+
+class ClocksTest : public testing::Test {
+ protected:
+  void write(const std::string& file, const std::string& text) {
+    const std::filesystem::path path = root_ / file;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+  }
+  void write_orin_nx() {
+    using std::string_literals::operator""s;
+    write("proc/device-tree/compatible", "nvidia,p3768-0000+p3767-0000\0nvidia,p3767-0000\0nvidia,tegra234\0"s);
+    write("sys/class/devfreq/17000000.gpu/cur_freq", "306000000\n");
+    write("sys/class/devfreq/17000000.gpu/max_freq", "612000000\n");
+    write("sys/kernel/debug/bpmp/debug/clk/emc/rate", "3199000000\n");
+    write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    write("sys/class/thermal/thermal_zone0/temp", "90000\n");
+    write("sys/class/thermal/thermal_zone1/type", "gpu-thermal\n");
+    write("sys/class/thermal/thermal_zone1/temp", "47500\n");
+    write("var/lib/nvpmodel/status", "pmode:0002 fmode:fanNull\n");
+    write("etc/nvpmodel.conf",
+          "# comment\n< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=2 NAME=MODE_15W >\nCPU_ONLINE CORE_0 1\n");
+    const std::string monitor = "sys/bus/i2c/devices/1-0040/hwmon/hwmon1/";
+    write(monitor + "in1_label", "VDD_IN\n");
+    write(monitor + "in1_input", "5000\n");
+    write(monitor + "curr1_input", "2000\n");
+    write(monitor + "in2_label", "NC\n");
+    write(monitor + "in2_input", "1\n");
+    write(monitor + "curr2_input", "1\n");
+  }
+  TempDir root_;
+};
+
+TEST_F(ClocksTest, ReadsAnOrinNx) {
+  write_orin_nx();
+  EXPECT_EQ(jetson_module(root_.path()), "Jetson Orin NX 16GB");
+  const ClockReading reading = read_jetson_clocks(root_.path());
+  EXPECT_EQ(reading.sm_clock_mhz, 306);
+  EXPECT_EQ(reading.max_sm_clock_mhz, 612);
+  EXPECT_EQ(reading.memory_clock_mhz, 3199);
+  EXPECT_EQ(reading.max_memory_clock_mhz, 0);
+  EXPECT_DOUBLE_EQ(reading.temperature_c.value(), 47.5);
+  EXPECT_EQ(reading.power_mode, "15W");
+  ASSERT_EQ(reading.rails.size(), 1U);
+  EXPECT_EQ(reading.rails[0].name, "VDD_IN");
+  EXPECT_DOUBLE_EQ(reading.rails[0].watts, 10.0);
+}
+
+TEST_F(ClocksTest, ReadsThorsGpuNode) {
+  write("sys/class/devfreq/bwmgr/cur_freq", "1\n");
+  write("sys/class/devfreq/gpu-gpc-0/cur_freq", "1570000000\n");
+  write("proc/device-tree/compatible", "nvidia,p3971-0080+p3834-0008");
+  EXPECT_EQ(read_jetson_clocks(root_.path()).sm_clock_mhz, 1570);
+  EXPECT_EQ(jetson_module(root_.path()), "Jetson Thor T5000");
+}
+
+TEST_F(ClocksTest, AnUnknownModuleKeepsTheBoardsName) {
+  write("proc/device-tree/compatible", "nvidia,tegra999");
+  write("proc/device-tree/model", std::string("NVIDIA Jetson Next\0", 19));
+  EXPECT_EQ(jetson_module(root_.path()), "NVIDIA Jetson Next");
+}
+
+TEST_F(ClocksTest, AnUnnamedPowerModeKeepsItsNumber) {
+  write("var/lib/nvpmodel/status", "pmode:0007");
+  EXPECT_EQ(read_jetson_clocks(root_.path()).power_mode, "mode 7");
+}
+
+TEST_F(ClocksTest, NothingOrNonsenseIsUnknown) {
+  EXPECT_EQ(jetson_module(root_.path()), std::nullopt);
+  write("sys/class/devfreq/17000000.gpu/cur_freq", "fast\n");
+  write("sys/class/devfreq/17000000.gpu/max_freq", "-5\n");
+  write("sys/class/thermal/thermal_zone1/type", "gpu-thermal\n");
+  write("sys/class/thermal/thermal_zone1/temp", "");
+  write("var/lib/nvpmodel/status", "pmode:");
+  write("etc/nvpmodel.conf", "< POWER_MODEL ID= NAME=");
+  const ClockReading reading = read_jetson_clocks(root_.path());
+  EXPECT_EQ(reading.sm_clock_mhz, 0);
+  EXPECT_EQ(reading.max_sm_clock_mhz, 0);
+  EXPECT_EQ(reading.temperature_c, std::nullopt);
+  EXPECT_TRUE(reading.rails.empty());
+  EXPECT_EQ(reading.power_mode, "");
+}
+
+TEST(Nvml, IsUnknownWhereTheLibraryIsAbsent) {
+  const ClockReading reading = read_nvml_clocks("0000:01:00.0", "libduet-no-such-nvml.so");
+  EXPECT_EQ(reading.sm_clock_mhz, 0);
+  EXPECT_EQ(reading.power_mode, "");
+}
+
+}  // namespace
+}  // namespace duet
