@@ -1,0 +1,42 @@
+#include "runtime/cuda/context.h"
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace duet {
+
+CudaContext::CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal) : driver_(std::move(driver)) {
+  int count = 0;
+  DUET_CUDA_CHECK(*driver_, cuDeviceGetCount(&count));
+  if (ordinal < 0 || ordinal >= count) {
+    fail(ErrorKind::missing, "no GPU number {}: this machine has {}", ordinal, count);
+  }
+  DUET_CUDA_CHECK(*driver_, cuDeviceGet(&device_, ordinal));
+  DUET_CUDA_CHECK(*driver_, cuDevicePrimaryCtxRetain(&context_, device_));
+}
+
+CudaContext::~CudaContext() { static_cast<void>(driver_->cuDevicePrimaryCtxRelease(device_)); }
+
+CudaContext::Scope::Scope(const CudaContext& context) : driver_(context.driver()) {
+  DUET_CUDA_CHECK(driver_, cuCtxPushCurrent(context.context_));
+}
+
+CudaContext::Scope::~Scope() {
+  CUcontext popped = nullptr;
+  static_cast<void>(driver_.cuCtxPopCurrent(&popped));
+}
+
+CudaStream CudaContext::make_stream() const {
+  CUstream stream = nullptr;
+  DUET_CUDA_CHECK(*driver_, cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  return {stream, driver_->cuStreamDestroy};
+}
+
+CudaEvent CudaContext::make_event(unsigned int flags) const {
+  CUevent event = nullptr;
+  DUET_CUDA_CHECK(*driver_, cuEventCreate(&event, flags));
+  return {event, driver_->cuEventDestroy};
+}
+
+}  // namespace duet
