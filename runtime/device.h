@@ -23,7 +23,9 @@ struct DeviceInfo {
   int smem_bytes_per_sm = 0;
   int threads_per_sm = 0;
   int registers_per_sm = 0;
+  int blocks_per_sm = 0;
   std::int64_t memory_bytes = 0;
+  double memory_gbps = 0;    // peak, from clock and bus width; 0 when unknown
   bool can_measure = false;  // false: times mean nothing here (the emulator)
 };
 
@@ -60,6 +62,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceInfo& info() const = 0;
+  // Device, driver, clocks and temperature now, power mode, date: what a measurement's record needs.
+  virtual std::string environment_text() const { return info().fingerprint.module; }
 
   // Memory. Addresses are 256-byte aligned. Errors: Error(device), out of memory with the sizes.
   virtual DeviceAddress allocate(std::size_t bytes) = 0;

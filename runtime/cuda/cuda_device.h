@@ -1,0 +1,48 @@
+// A GPU through the CUDA driver.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/cuda/context.h"
+#include "runtime/device.h"
+
+namespace duet {
+
+class CudaDevice : public Device {
+ public:
+  // Throws Error(missing) when there is no driver or no such GPU, in one sentence that names what still works.
+  static std::unique_ptr<CudaDevice> open(int ordinal = 0);
+  // Whether open() finds a GPU; else `why` (when given) holds the reason.
+  static bool available(std::string* why = nullptr);
+  ~CudaDevice() override;
+
+  const DeviceInfo& info() const override { return info_; }
+  std::string environment_text() const override;
+  DeviceAddress allocate(std::size_t bytes) override;
+  void free(DeviceAddress address) noexcept override;
+  void write(DeviceAddress destination, std::span<const std::byte> source) override;
+  void read(std::span<std::byte> destination, DeviceAddress source) override;
+  void fill(DeviceAddress destination, std::byte value, std::size_t bytes) override;
+  LoadedKernel load(const PlanKernel& kernel) override;
+  void unload(LoadedKernel kernel) noexcept override;
+  // The executable must not outlive the device, nor its kernels be unloaded before it.
+  std::unique_ptr<Executable> capture(std::span<const Launch> launches) override;
+
+ private:
+  explicit CudaDevice(std::unique_ptr<CudaContext> context);
+  void wait_for_default_stream() const;
+  void require_free_memory(CUresult result, std::size_t bytes) const;
+  void allow_shared_memory(const PlanKernel& kernel, CUkernel loaded) const;
+
+  std::unique_ptr<CudaContext> context_;
+  DeviceInfo info_;
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, CudaLibrary> libraries_;  // by kernel handle
+};
+
+}  // namespace duet

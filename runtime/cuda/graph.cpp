@@ -1,0 +1,222 @@
+#include "runtime/cuda/graph.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "runtime/cuda/graph_timer.h"
+
+namespace duet {
+namespace {
+
+constexpr int kMaxStreams = 64;
+
+void check_launches(std::span<const Launch> launches) {
+  for (std::size_t i = 0; i < launches.size(); ++i) {
+    const Launch& launch = launches[i];
+    if (launch.stream < 0 || launch.stream >= kMaxStreams) {
+      fail(ErrorKind::internal, "launch {}: stream {} is outside [0, {})", launch.name, launch.stream, kMaxStreams);
+    }
+    for (const int wait : launch.waits) {
+      if (wait < 0 || static_cast<std::size_t>(wait) >= i) {
+        fail(ErrorKind::internal, "launch {} (number {}) waits for number {}, which is not before it", launch.name, i,
+             wait);
+      }
+    }
+  }
+}
+
+// Records launches into one graph. Stream 0 is the origin; another stream forks from it at its first launch, and joins
+// at the end. An event follows only the launches that another stream waits for.
+class Recorder {
+ public:
+  Recorder(const CudaContext& context, std::span<const Launch> launches)
+      : context_(context), driver_(context.driver()), launches_(launches), done_(launches.size()) {
+    int streams = 1;
+    for (const Launch& launch : launches) streams = std::max(streams, launch.stream + 1);
+    for (int i = 0; i < streams; ++i) streams_.push_back(context.make_stream());
+    forked_.resize(streams_.size());
+  }
+
+  CudaGraph record() {
+    // Relaxed: other threads may load weights meanwhile.
+    DUET_CUDA_CHECK(driver_, cuStreamBeginCapture(stream(0), CU_STREAM_CAPTURE_MODE_RELAXED));
+    try {
+      record_launches();
+      join();
+    } catch (...) {
+      CUgraph partial = nullptr;
+      static_cast<void>(driver_.cuStreamEndCapture(stream(0), &partial));
+      const CudaGraph discarded(partial, driver_.cuGraphDestroy);
+      throw;
+    }
+    CUgraph graph = nullptr;
+    DUET_CUDA_CHECK(driver_, cuStreamEndCapture(stream(0), &graph));
+    return {graph, driver_.cuGraphDestroy};
+  }
+
+ private:
+  CUstream stream(std::size_t index) const { return streams_[index].get(); }
+
+  CUevent record_event(std::size_t index) {
+    events_.push_back(context_.make_event(CU_EVENT_DISABLE_TIMING));
+    DUET_CUDA_CHECK(driver_, cuEventRecord(events_.back().get(), stream(index)));
+    return events_.back().get();
+  }
+
+  void record_launches() {
+    const std::vector<bool> awaited = find_awaited();
+    CUevent start = record_event(0);
+    forked_[0] = true;
+    for (std::size_t i = 0; i < launches_.size(); ++i) {
+      const Launch& launch = launches_[i];
+      const auto own = static_cast<std::size_t>(launch.stream);
+      if (!forked_[own]) {
+        DUET_CUDA_CHECK(driver_, cuStreamWaitEvent(stream(own), start, 0));
+        forked_[own] = true;
+      }
+      wait_for_others(launch, own);
+      record_launch(launch, own);
+      if (awaited[i]) done_[i] = record_event(own);
+    }
+  }
+
+  std::vector<bool> find_awaited() const {
+    std::vector<bool> awaited(launches_.size());
+    for (const Launch& launch : launches_) {
+      for (const int wait : launch.waits) {
+        const auto earlier = static_cast<std::size_t>(wait);
+        if (launches_[earlier].stream != launch.stream) awaited[earlier] = true;
+      }
+    }
+    return awaited;
+  }
+
+  void wait_for_others(const Launch& launch, std::size_t own) {
+    for (const int wait : launch.waits) {
+      const auto earlier = static_cast<std::size_t>(wait);
+      if (launches_[earlier].stream == launch.stream) continue;
+      DUET_CUDA_CHECK(driver_, cuStreamWaitEvent(stream(own), done_[earlier], 0));
+    }
+  }
+
+  void record_launch(const Launch& launch, std::size_t own) const {
+    // A buffer with its size, so that the driver can refuse a parameter block of the wrong length.
+    std::vector<std::byte> params = launch.params;
+    std::size_t size = params.size();
+    void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, params.data(), CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
+                     CU_LAUNCH_PARAM_END};
+    auto* function = reinterpret_cast<CUfunction>(launch.kernel.handle);
+    const auto as_unsigned = [](int value) { return static_cast<unsigned int>(value); };
+    const CUresult result = driver_.cuLaunchKernel(function, as_unsigned(launch.grid.x), as_unsigned(launch.grid.y),
+                                                   as_unsigned(launch.grid.z), as_unsigned(launch.threads), 1, 1,
+                                                   as_unsigned(launch.smem_bytes), stream(own), nullptr,
+                                                   params.empty() ? nullptr : static_cast<void**>(extra));
+    if (result == CUDA_SUCCESS) return;
+    fail(ErrorKind::device, "launch {} (grid {}x{}x{}, {} threads, {} bytes of shared memory): {}", launch.name,
+         launch.grid.x, launch.grid.y, launch.grid.z, launch.threads, launch.smem_bytes, driver_.error_text(result));
+  }
+
+  void join() {
+    for (std::size_t i = 1; i < streams_.size(); ++i) {
+      if (!forked_[i]) continue;
+      DUET_CUDA_CHECK(driver_, cuStreamWaitEvent(stream(0), record_event(i), 0));
+    }
+  }
+
+  const CudaContext& context_;
+  const CudaDriver& driver_;
+  std::span<const Launch> launches_;
+  std::vector<CudaStream> streams_;
+  std::vector<bool> forked_;
+  std::vector<CudaEvent> events_;
+  std::vector<CUevent> done_;  // by launch
+};
+
+// "text.qkv" or "124 launches: vision.patches, vision.embed, text.embed, ...": which kernel of a graph failed is not
+// told.
+std::string name_launches(std::span<const Launch> launches) {
+  if (launches.size() == 1) return launches.front().name;
+  constexpr std::size_t kShown = 8;
+  std::string text = fmt::format("one of {} launches:", launches.size());
+  for (std::size_t i = 0; i < std::min(launches.size(), kShown); ++i) {
+    text += (i == 0 ? " " : ", ") + launches[i].name;
+  }
+  return launches.size() > kShown ? text + ", ..." : text;
+}
+
+class GraphExecutable : public Executable {
+ public:
+  GraphExecutable(const CudaContext& context, Device& device, std::span<const Launch> launches)
+      : context_(context), device_(device), names_(name_launches(launches)) {
+    const CudaContext::Scope scope(context_);
+    const CudaGraph graph = Recorder(context_, launches).record();
+    const CudaDriver& driver = context_.driver();
+    CUgraphExec executable = nullptr;
+    DUET_CUDA_CHECK(driver, cuGraphInstantiateWithFlags(&executable, graph.get(), 0));
+    executable_ = CudaGraphExec(executable, driver.cuGraphExecDestroy);
+    stream_ = context_.make_stream();
+    DUET_CUDA_CHECK(driver, cuGraphUpload(executable_.get(), stream_.get()));
+    DUET_CUDA_CHECK(driver, cuStreamSynchronize(stream_.get()));
+  }
+
+  ~GraphExecutable() override {
+    try {
+      const CudaContext::Scope scope(context_);
+      timer_ = nullptr;
+      executable_ = {};
+      stream_ = {};
+    } catch (const Error&) {
+      // The context is gone, and what was made in it.
+    }
+  }
+
+  void run() override {
+    guarded([&] {
+      DUET_CUDA_CHECK(context_.driver(), cuGraphLaunch(executable_.get(), stream_.get()));
+      DUET_CUDA_CHECK(context_.driver(), cuStreamSynchronize(stream_.get()));
+    });
+  }
+
+  std::vector<double> time_us(int samples, CacheState caches) override {
+    std::vector<double> times;
+    if (samples <= 0) return times;
+    if (!timer_) {
+      const CudaContext::Scope scope(context_);
+      timer_ = std::make_unique<GraphTimer>(context_, device_, stream_.get(), executable_.get());
+    }
+    guarded([&] { times = timer_->time_us(samples, caches); });
+    return times;
+  }
+
+ private:
+  // A failed kernel shows at a later call, and every call fails from then on.
+  template <typename Work>
+  void guarded(const Work& work) {
+    try {
+      const CudaContext::Scope scope(context_);
+      work();
+    } catch (const Error& error) {
+      fail(ErrorKind::device, "{} failed: {}; start a new process to use this GPU again", names_, error.what());
+    }
+  }
+
+  const CudaContext& context_;
+  Device& device_;
+  std::string names_;
+  CudaStream stream_;
+  CudaGraphExec executable_;
+  std::unique_ptr<GraphTimer> timer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Executable> capture_graph(const CudaContext& context, Device& device,
+                                          std::span<const Launch> launches) {
+  if (launches.empty()) fail(ErrorKind::internal, "a graph of no launches was asked for");
+  check_launches(launches);
+  return std::make_unique<GraphExecutable>(context, device, launches);
+}
+
+}  // namespace duet
