@@ -25,7 +25,7 @@ struct EngineOptions {
   // Guard bands: every space is surrounded by this many bytes of a known pattern, checked by check_guards().
   std::size_t guard_bytes = 0;
   // The arena and the outputs are filled with this byte before each run when set: an unwritten result shows.
-  std::optional<std::byte> poison;
+  std::optional<std::byte> poison = std::nullopt;
 };
 
 class Engine {
@@ -40,10 +40,11 @@ class Engine {
   // Any of f32, f16, bf16 for floating inputs (converted), i32 for integer ones. Shape and values are checked:
   // Error(input).
   void set_input(std::string_view name, const HostTensor& tensor);
+  // Throws Error(input) when an input was never set, Error(device) when a kernel fails.
   void run();
   // Logical shape, without padding.
   HostTensor output(std::string_view name) const;
-  // Latency of whole replays.
+  // Latency of whole replays, on the inputs as they are (zeros where none was set).
   std::vector<double> time_us(int samples, CacheState caches);
   // Empty when intact; else names the space whose guard band was overwritten.
   std::string check_guards() const;
