@@ -1,0 +1,13 @@
+// Behind the C API: what a duet_engine is, and how C++ hands one out (tests give it a device of their own).
+#pragma once
+
+#include <memory>
+
+#include "runtime/device.h"
+#include "runtime/duet_c.h"
+#include "runtime/engine.h"
+
+struct duet_engine {
+  std::unique_ptr<duet::Device> device;
+  std::unique_ptr<duet::Engine> engine;  // dies before its device
+};
