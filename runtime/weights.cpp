@@ -93,20 +93,6 @@ std::vector<float> fold_vector(const WeightRecipe& recipe, const WeightSource& s
   return values;
 }
 
-void check_result(const WeightRecipe& recipe) {
-  const bool matrix = recipe.kind == RecipeKind::matrix || recipe.kind == RecipeKind::patches ||
-                      recipe.kind == RecipeKind::folded_matrix;
-  if (recipe.rows < 1 || recipe.columns < 1 || recipe.ld < recipe.columns ||
-      recipe.ld - recipe.columns > kMaxPaddingElements)
-    refuse(recipe,
-           fmt::format("{} rows of {} columns, {} apart, are no shape", recipe.rows, recipe.columns, recipe.ld));
-  if (recipe.rows > std::numeric_limits<std::int64_t>::max() / 8 / recipe.ld)
-    refuse(recipe, fmt::format("{} rows of {} elements overflow", recipe.rows, recipe.ld));
-  if (matrix ? recipe.dtype == Dtype::i32 : recipe.dtype != Dtype::f32)
-    refuse(recipe, fmt::format("{} is not a type for this result", dtype_name(recipe.dtype)));
-  if (!matrix && recipe.ld != 1) refuse(recipe, "a vector has one column");
-}
-
 using Row = Eigen::Map<Eigen::ArrayXf>;
 
 Row as_row(std::span<float> values) { return {values.data(), static_cast<Eigen::Index>(values.size())}; }
@@ -240,8 +226,22 @@ std::vector<std::byte> make_exp_scalar(const WeightRecipe& recipe, const WeightP
 
 }  // namespace
 
+void check_recipe(const WeightRecipe& recipe) {
+  const bool matrix = recipe.kind == RecipeKind::matrix || recipe.kind == RecipeKind::patches ||
+                      recipe.kind == RecipeKind::folded_matrix;
+  if (recipe.rows < 1 || recipe.columns < 1 || recipe.ld < recipe.columns ||
+      recipe.ld - recipe.columns > kMaxPaddingElements)
+    refuse(recipe,
+           fmt::format("{} rows of {} columns, {} apart, are no shape", recipe.rows, recipe.columns, recipe.ld));
+  if (recipe.rows > std::numeric_limits<std::int64_t>::max() / 8 / recipe.ld)
+    refuse(recipe, fmt::format("{} rows of {} elements overflow", recipe.rows, recipe.ld));
+  if (matrix ? recipe.dtype == Dtype::i32 : recipe.dtype != Dtype::f32)
+    refuse(recipe, fmt::format("{} is not a type for this result", dtype_name(recipe.dtype)));
+  if (!matrix && recipe.ld != 1) refuse(recipe, "a vector has one column");
+}
+
 std::vector<std::byte> make_weight(const WeightRecipe& recipe, const WeightProvider& weights) {
-  check_result(recipe);
+  check_recipe(recipe);
   switch (recipe.kind) {
     case RecipeKind::matrix:
     case RecipeKind::folded_matrix:

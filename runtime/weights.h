@@ -9,6 +9,8 @@
 
 namespace duet {
 
+// Checks what a recipe says of its own result: extents, padding, type. Throws Error(input) naming the weight.
+void check_recipe(const WeightRecipe& recipe);
 // Carries a recipe out: result_bytes() bytes. Throws Error(input) naming the tensor when a shape or dtype does not fit.
 std::vector<std::byte> make_weight(const WeightRecipe& recipe, const WeightProvider& weights);
 

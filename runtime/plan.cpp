@@ -1,0 +1,32 @@
+#include "runtime/plan.h"
+
+namespace duet {
+
+std::string_view provenance_name(Provenance provenance) {
+  switch (provenance) {
+    case Provenance::predicted:
+      return "predicted";
+    case Provenance::emulated:
+      return "emulated";
+    case Provenance::measured:
+      return "measured";
+  }
+  return "unknown";
+}
+
+std::string_view execution_mode_name(ExecutionMode mode) {
+  switch (mode) {
+    case ExecutionMode::sequential:
+      return "sequential";
+    case ExecutionMode::streams:
+      return "streams";
+  }
+  return "unknown";
+}
+
+std::int64_t PlanTensor::device_bytes() const {
+  const std::int64_t rows = shape.empty() ? 1 : element_count(Shape(shape.begin(), shape.end() - 1));
+  return rows * ld * dtype_bytes(dtype);
+}
+
+}  // namespace duet
