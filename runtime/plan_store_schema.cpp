@@ -1,0 +1,153 @@
+#include "runtime/plan_store_schema.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <span>
+
+#include "base/error.h"
+
+namespace duet {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x44554554;  // "DUET", so that `file` and other tools can tell
+
+// Version 1. Times are in microseconds and UTC ISO 8601; enumerators go by name; lists are JSON.
+constexpr std::array<std::string_view, 14> kVersion1 = {
+    R"(CREATE TABLE devices (
+  id INTEGER PRIMARY KEY, target TEXT NOT NULL, module TEXT NOT NULL, arch TEXT NOT NULL, sm_count INTEGER NOT NULL,
+  sm_clock_mhz INTEGER NOT NULL, memory_clock_mhz INTEGER NOT NULL, l2_bytes INTEGER NOT NULL,
+  power_mode TEXT NOT NULL, driver_version INTEGER NOT NULL,
+  UNIQUE (target, module, arch, sm_count, sm_clock_mhz, memory_clock_mhz, l2_bytes, power_mode, driver_version)))",
+    R"(CREATE TABLE graphs (
+  id INTEGER PRIMARY KEY, model TEXT NOT NULL, hash TEXT NOT NULL, UNIQUE (model, hash)))",
+    R"(CREATE TABLE plans (
+  id INTEGER PRIMARY KEY, graph_id INTEGER NOT NULL REFERENCES graphs, device_id INTEGER NOT NULL REFERENCES devices,
+  batch INTEGER NOT NULL, precision TEXT NOT NULL, variant TEXT NOT NULL, provenance TEXT NOT NULL,
+  mode TEXT NOT NULL, stream_count INTEGER NOT NULL, arena_bytes INTEGER NOT NULL, weight_bytes INTEGER NOT NULL,
+  counter_bytes INTEGER NOT NULL, latency_us REAL, floor_us REAL, baseline_latency_us REAL,
+  baseline_steps INTEGER NOT NULL, environment TEXT NOT NULL, duet_commit TEXT NOT NULL, created TEXT NOT NULL,
+  digest TEXT NOT NULL, UNIQUE (graph_id, device_id, batch, precision, variant)))",
+    R"(CREATE TABLE kernels (
+  id INTEGER PRIMARY KEY, plan_id INTEGER NOT NULL REFERENCES plans ON DELETE CASCADE, position INTEGER NOT NULL,
+  entry TEXT NOT NULL, family TEXT NOT NULL, config TEXT NOT NULL, source TEXT NOT NULL, threads INTEGER NOT NULL,
+  smem_bytes INTEGER NOT NULL, UNIQUE (plan_id, position)))",
+    R"(CREATE TABLE images (
+  id INTEGER PRIMARY KEY, kernel_id INTEGER NOT NULL REFERENCES kernels ON DELETE CASCADE, position INTEGER NOT NULL,
+  arch TEXT NOT NULL, cuda_major INTEGER NOT NULL, compiler TEXT NOT NULL, hash TEXT NOT NULL,
+  registers INTEGER NOT NULL, spill_bytes INTEGER NOT NULL, static_smem_bytes INTEGER NOT NULL, bytes BLOB NOT NULL,
+  UNIQUE (kernel_id, position)))",
+    R"(CREATE TABLE steps (
+  id INTEGER PRIMARY KEY, plan_id INTEGER NOT NULL REFERENCES plans ON DELETE CASCADE, position INTEGER NOT NULL,
+  kernel INTEGER NOT NULL, name TEXT NOT NULL, tower TEXT NOT NULL, grid_x INTEGER NOT NULL, grid_y INTEGER NOT NULL,
+  grid_z INTEGER NOT NULL, params BLOB NOT NULL, relocations TEXT NOT NULL, stream INTEGER NOT NULL,
+  waits TEXT NOT NULL, flops REAL, bytes REAL, predicted_us REAL, floor_us REAL, measured_us REAL,
+  UNIQUE (plan_id, position)))",
+    R"(CREATE TABLE weights (
+  id INTEGER PRIMARY KEY, plan_id INTEGER NOT NULL REFERENCES plans ON DELETE CASCADE, position INTEGER NOT NULL,
+  offset_bytes INTEGER NOT NULL, recipe TEXT NOT NULL, UNIQUE (plan_id, position)))",
+    R"(CREATE TABLE tensors (
+  id INTEGER PRIMARY KEY, plan_id INTEGER NOT NULL REFERENCES plans ON DELETE CASCADE, role TEXT NOT NULL,
+  position INTEGER NOT NULL, name TEXT NOT NULL, dtype TEXT NOT NULL, shape TEXT NOT NULL, ld INTEGER NOT NULL,
+  value_limit INTEGER NOT NULL, UNIQUE (plan_id, role, position)))",
+    R"(CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY, device TEXT NOT NULL, settings TEXT NOT NULL, duet_commit TEXT NOT NULL,
+  started TEXT NOT NULL, finished TEXT))",
+    R"(CREATE TABLE candidates (
+  id INTEGER PRIMARY KEY, device TEXT NOT NULL, problem TEXT NOT NULL, config TEXT NOT NULL,
+  source_hash TEXT NOT NULL, status TEXT NOT NULL, detail TEXT NOT NULL, provenance TEXT NOT NULL,
+  registers INTEGER NOT NULL, spill_bytes INTEGER NOT NULL, smem_bytes INTEGER NOT NULL, max_error REAL,
+  norm_error REAL, median_us REAL, predicted_us REAL, environment TEXT NOT NULL, recorded TEXT NOT NULL,
+  UNIQUE (device, problem, config, source_hash)))",
+    R"(CREATE TABLE benchmarks (
+  id INTEGER PRIMARY KEY, session_id INTEGER REFERENCES sessions ON DELETE SET NULL, name TEXT NOT NULL,
+  device TEXT NOT NULL, recorded TEXT NOT NULL))",
+    R"(CREATE TABLE measurements (
+  id INTEGER PRIMARY KEY, candidate_id INTEGER REFERENCES candidates ON DELETE CASCADE,
+  plan_id INTEGER REFERENCES plans ON DELETE CASCADE, benchmark_id INTEGER REFERENCES benchmarks ON DELETE CASCADE,
+  provenance TEXT NOT NULL, environment TEXT NOT NULL, recorded TEXT NOT NULL, samples_us TEXT NOT NULL))",
+    "CREATE INDEX measurements_of_candidate ON measurements (candidate_id)",
+    "CREATE INDEX measurements_of_plan ON measurements (plan_id)",
+};
+
+// Element i leads from version i to version i + 1. Append; never change one that was released.
+const std::array<std::span<const std::string_view>, 1> kMigrations = {kVersion1};
+constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
+
+using Objects = std::map<std::string, std::string>;  // "table plans" to its statement
+
+Objects schema_objects(const Database& database) {
+  Objects objects;
+  Statement statement = database.prepare(
+      "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
+  while (statement.step()) objects.emplace(statement.text(0), statement.text(1));
+  return objects;
+}
+
+void apply_migrations(const Database& database, std::int64_t version) {
+  for (; version < kPresentVersion; ++version)
+    for (const std::string_view sql : kMigrations[static_cast<std::size_t>(version)]) database.execute(sql);
+  database.execute(fmt::format("PRAGMA application_id = {}", kApplicationId));
+  database.execute(fmt::format("PRAGMA user_version = {}", kPresentVersion));
+}
+
+// A fresh store went through the same statements as an old one: what they leave is what a file must hold.
+const Objects& expected_objects() {
+  static const Objects expected = [] {
+    const Database database("schema", Database::Access::memory);
+    apply_migrations(database, 0);
+    return schema_objects(database);
+  }();
+  return expected;
+}
+
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
+  return text.substr(0, 100);
+}
+
+std::int64_t stored_version(const Database& database) {
+  const std::int64_t version = database.integer("PRAGMA user_version");
+  if (version > kPresentVersion)
+    fail(ErrorKind::input, "{}: was written by a newer Duet (schema {}, this one knows {}): update Duet",
+         database.name(), version, kPresentVersion);
+  if (version < 0) fail(ErrorKind::input, "{}: schema version {} is impossible", database.name(), version);
+  return version;
+}
+
+}  // namespace
+
+void migrate_schema(const Database& database) {
+  if (stored_version(database) == kPresentVersion) return;
+  Transaction transaction(database);
+  const std::int64_t version = stored_version(database);  // another process may have been first
+  if (version == 0 && !schema_objects(database).empty())
+    fail(ErrorKind::input, "{}: is another program's database: give a new file's name", database.name());
+  apply_migrations(database, version);
+  transaction.commit();
+}
+
+void check_schema(const Database& database) {
+  const std::int64_t version = stored_version(database);
+  if (version != kPresentVersion)
+    fail(ErrorKind::input,
+         "{}: has no Duet tables of version {}, but {}: it is no plan store, or an older one that "
+         "must be opened for tuning once",
+         database.name(), kPresentVersion, version);
+  if (database.integer("PRAGMA application_id") != kApplicationId)
+    fail(ErrorKind::input, "{}: is not marked as a plan store of Duet", database.name());
+  const Objects found = schema_objects(database);
+  for (const auto& [name, sql] : found) {
+    const auto wanted = expected_objects().find(name);
+    if (wanted == expected_objects().end())
+      fail(ErrorKind::input, "{}: holds a {}, which is not part of a plan store", database.name(), printable(name));
+    if (wanted->second != sql)
+      fail(ErrorKind::input, "{}: {} does not have the columns of schema {}", database.name(), printable(name),
+           kPresentVersion);
+  }
+  for (const auto& [name, sql] : expected_objects())
+    if (!found.contains(name)) fail(ErrorKind::input, "{}: {} is missing", database.name(), name);
+}
+
+}  // namespace duet
