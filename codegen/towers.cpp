@@ -1,10 +1,11 @@
 // find_towers: which nodes can run beside which others, from what they depend on.
 //
-// A node that needs one input alone belongs to that input's tower. Inputs whose nodes share a name prefix, and inputs
-// that have no node of their own (an attention mask), join the tower of the inputs they are first used with. What needs
-// more than one tower is joint.
+// A node that needs one input alone belongs to that input's tower. Two inputs share a tower when a node that needs both
+// has the name prefix of nodes that need either alone; an input without a node of its own (an attention mask) joins the
+// tower it is first used in. What needs more than one tower is joint.
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ class TowerFinder {
   explicit TowerFinder(const Graph& graph) : graph_(graph), parent_(graph.inputs.size()) {
     std::iota(parent_.begin(), parent_.end(), std::size_t{0});
     find_dependencies();
-    join_inputs_by_prefix();
+    find_own_prefixes();
+    join_inputs_of_one_section();
     join_inputs_without_own_nodes();
   }
 
@@ -65,33 +67,45 @@ class TowerFinder {
     return found;
   }
 
-  void join_inputs_by_prefix() {
-    std::vector<std::pair<std::string, std::size_t>> owners;
-    has_own_nodes_.assign(graph_.inputs.size(), false);
+  // The one input that a node needs, or the number of inputs when it needs several or none.
+  std::size_t only_input(const InputSet& set) const {
+    if (std::count(set.begin(), set.end(), true) != 1) return set.size();
+    return static_cast<std::size_t>(std::find(set.begin(), set.end(), true) - set.begin());
+  }
+
+  void find_own_prefixes() {
+    own_prefixes_.resize(graph_.inputs.size());
     for (std::size_t node = 0; node < depends_.size(); ++node) {
-      if (std::count(depends_[node].begin(), depends_[node].end(), true) != 1) continue;
-      const auto found = std::find(depends_[node].begin(), depends_[node].end(), true);
-      const auto input = static_cast<std::size_t>(found - depends_[node].begin());
-      has_own_nodes_[input] = true;
+      const std::size_t input = only_input(depends_[node]);
+      if (input < own_prefixes_.size()) own_prefixes_[input].insert(first_component(graph_.nodes[node].name));
+    }
+  }
+
+  // Token ids and token types are two inputs of one tower: "text.sum" adds what "text.ids" and "text.types" made.
+  void join_inputs_of_one_section() {
+    for (std::size_t node = 0; node < depends_.size(); ++node) {
       const std::string prefix = first_component(graph_.nodes[node].name);
-      const auto owner = std::find_if(owners.begin(), owners.end(), [&](const auto& o) { return o.first == prefix; });
-      if (owner == owners.end())
-        owners.emplace_back(prefix, input);
-      else
-        join(owner->second, input);
+      std::size_t first = graph_.inputs.size();
+      for (std::size_t input = 0; input < graph_.inputs.size(); ++input) {
+        if (!depends_[node][input] || own_prefixes_[input].count(prefix) == 0) continue;
+        if (first == graph_.inputs.size()) first = input;
+        join(first, input);
+      }
     }
   }
 
   // Nodes come in topological order, so the first one to use such an input depends on the fewest others.
   void join_inputs_without_own_nodes() {
+    InputSet decided;
+    for (const auto& prefixes : own_prefixes_) decided.push_back(!prefixes.empty());
     for (const InputSet& set : depends_) {
       for (std::size_t input = 0; input < set.size(); ++input) {
-        if (!set[input] || has_own_nodes_[input]) continue;
+        if (!set[input] || decided[input]) continue;
         InputSet others = set;
         others[input] = false;
         const std::vector<std::size_t> groups = roots(others);
         if (groups.size() == 1) join(groups.front(), input);
-        has_own_nodes_[input] = true;  // decided
+        decided[input] = true;
       }
     }
   }
@@ -141,9 +155,9 @@ class TowerFinder {
   }
 
   const Graph& graph_;
-  std::vector<std::size_t> parent_;  // union-find over the inputs
-  std::vector<InputSet> depends_;    // by node
-  std::vector<bool> has_own_nodes_;
+  std::vector<std::size_t> parent_;                  // union-find over the inputs
+  std::vector<InputSet> depends_;                    // by node
+  std::vector<std::set<std::string>> own_prefixes_;  // by input: of the nodes that need this input alone
 };
 
 }  // namespace
