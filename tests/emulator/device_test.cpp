@@ -27,7 +27,7 @@ DUET_KERNEL(access_kernel, AccessParams, 32, 1) {
   if (thread_index() != 0) return;
   if (params.what == 0) st_global_u32(params.address, 7);
   if (params.what == 1) st_global_u32(params.address, ld_global_u32(params.address) + 1);
-  if (params.what == 2) *reinterpret_cast<volatile int*>(params.address) = 1;
+  if (params.what == 2) *reinterpret_cast<int*>(params.address) = 1;
   if (params.what == 3) cp_async<16>(smem_base(), params.address, true);
   while (params.what == 4) static_cast<void>(*static_cast<volatile unsigned char*>(params.address));
 }
