@@ -100,7 +100,7 @@ std::string substitute(const FilePlace& place, std::string_view text, const Symb
 void require_known_keys(const FilePlace& place, const YamlNode& map, std::span<const std::string_view> known) {
   for (const auto& [key, value] : map.fields)
     if (std::find(known.begin(), known.end(), key) == known.end())
-      place.at(value.line).fail(fmt::format("unknown key '{}'{}", printable(key), suggestion(key, known)));
+      place.at(value.key_line).fail(fmt::format("unknown key '{}'{}", printable(key), suggestion(key, known)));
 }
 
 const YamlNode& require_kind(const FilePlace& place, const YamlNode& node, YamlNode::Kind kind, std::string_view what) {

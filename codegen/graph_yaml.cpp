@@ -119,7 +119,7 @@ class GraphLoader {
     if (inputs.fields.empty() || inputs.fields.size() > kMaxInterface)
       top(inputs.line).fail(fmt::format("a graph has 1 to {} inputs, not {}", kMaxInterface, inputs.fields.size()));
     for (const auto& [name, description] : inputs.fields) {
-      require_identifier(top(description.line), name, "the input");
+      require_identifier(top(description.key_line), name, "the input");
       const FilePlace place = subject(top(description.line), "input", name);
       require_kind(place, description, Kind::map, "an input");
       require_known_keys(place, description, kInputKeys);
@@ -161,10 +161,10 @@ class GraphLoader {
     if (towers.fields.empty() || towers.fields.size() > kMaxTowers)
       top(towers.line).fail(fmt::format("a graph has 1 to {} towers, not {}", kMaxTowers, towers.fields.size()));
     for (const auto& [name, section] : towers.fields) {
-      require_identifier(top(section.line), name, "the tower");
-      if (name == "joint") top(section.line).fail("'joint' is a section of its own, beside 'towers'");
+      require_identifier(top(section.key_line), name, "the tower");
+      if (name == "joint") top(section.key_line).fail("'joint' is a section of its own, beside 'towers'");
       if (inputs_.values.count(name) != 0)
-        top(section.line).fail(fmt::format("the tower '{}' has the name of an input", name));
+        top(section.key_line).fail(fmt::format("the tower '{}' has the name of an input", name));
       read_section(name, section);
     }
   }
@@ -303,7 +303,7 @@ class GraphLoader {
     if (outputs.fields.empty() || outputs.fields.size() > kMaxInterface)
       top(outputs.line).fail(fmt::format("a graph has 1 to {} outputs, not {}", kMaxInterface, outputs.fields.size()));
     for (const auto& [name, source] : outputs.fields) {
-      require_identifier(top(source.line), name, "the output");
+      require_identifier(top(source.key_line), name, "the output");
       const FilePlace place = subject(top(source.line), "output", name);
       require_kind(place, source, Kind::scalar, "an output");
       if (inputs_.values.count(name) != 0) place.fail("an input has the same name");

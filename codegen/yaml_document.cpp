@@ -103,6 +103,7 @@ class TreeBuilder : public YAML::EventHandler {
   struct Frame {
     YamlNode node;
     bool has_key = false;
+    int key_line = 0;
     std::string key{};
     std::unordered_set<std::string> keys{};
   };
@@ -147,6 +148,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (frame.node.kind == YamlNode::Kind::sequence) {
       frame.node.items.push_back(std::move(node));
     } else if (frame.has_key) {
+      node.key_line = frame.key_line;
       frame.node.fields.emplace_back(std::move(frame.key), std::move(node));
       frame.has_key = false;
     } else {
@@ -159,6 +161,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (!frame.keys.insert(node.text).second)
       fail_at(file_, node.line, fmt::format("duplicate key '{}'", printable(node.text)));
     frame.key = node.text;
+    frame.key_line = node.line;
     frame.has_key = true;
   }
 

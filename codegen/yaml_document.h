@@ -15,6 +15,7 @@ struct YamlNode {
   enum class Kind { scalar, sequence, map };
   Kind kind = Kind::scalar;
   int line = 0;
+  int key_line = 0;  // of the key before it, in a map
   std::string text{};                                      // scalar; empty for null
   bool quoted = false;                                     // scalar: a string even where it looks like a number
   std::vector<YamlNode> items{};                           // sequence
