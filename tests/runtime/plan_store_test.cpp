@@ -1,0 +1,284 @@
+#include "runtime/plan_store.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "runtime/sqlite.h"
+#include "tests/support/sample_plan.h"
+#include "tests/support/temp_dir.h"
+
+namespace duet {
+namespace {
+
+CandidateRecord sample_candidate(int index) {
+  return {.device = "Orin NX 25W",
+          .problem = "gemm f16 m=50 n=2304 k=768",
+          .config = fmt::format("block 64x64x32, variant {}", index),
+          .source_hash = "feedbeef",
+          .status = "ok",
+          .detail = "it's \"fine\"",
+          .provenance = Provenance::measured,
+          .registers = 128,
+          .spill_bytes = 4,
+          .smem_bytes = 49152,
+          .max_error = 0.001,
+          .norm_error = 1e-5,
+          .median_us = 12.5,
+          .predicted_us = 11,
+          .samples_us = {12.5, 12.4, 12.6},
+          .environment = "918 MHz"};
+}
+
+bool same(const CandidateRecord& a, const CandidateRecord& b) {
+  return a.device == b.device && a.problem == b.problem && a.config == b.config && a.source_hash == b.source_hash &&
+         a.status == b.status && a.detail == b.detail && a.provenance == b.provenance && a.registers == b.registers &&
+         a.spill_bytes == b.spill_bytes && a.smem_bytes == b.smem_bytes && a.max_error == b.max_error &&
+         a.norm_error == b.norm_error && a.median_us == b.median_us && a.predicted_us == b.predicted_us &&
+         a.samples_us == b.samples_us && a.environment == b.environment;
+}
+
+std::string error_of(const auto& action, ErrorKind kind = ErrorKind::input) try {
+  action();
+  ADD_FAILURE() << "no error";
+  return "";
+} catch (const Error& error) {
+  EXPECT_EQ(error.kind(), kind) << error.what();
+  EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+  return error.what();
+}
+
+class Store : public testing::Test {
+ protected:
+  PlanStore tune() { return PlanStore::open(path_, PlanStore::Mode::tune); }
+  TempDir dir_;
+  std::filesystem::path path_ = dir_ / "plans #1?.db";  // characters that mean something in a URI
+};
+
+TEST_F(Store, PlansRoundTripExactly) {
+  PlanStore store = tune();
+  const std::int64_t id = store.put(sample_plan());
+  EXPECT_EQ(store.load(id), sample_plan());
+  const std::int64_t empty = store.put(Plan{});
+  EXPECT_EQ(store.load(empty), Plan{});
+
+  const std::vector<PlanSummary> list = tune().list();  // also after opening again
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].key, sample_plan().key);
+  EXPECT_EQ(list[0].steps, 3);
+  EXPECT_EQ(list[0].latency_us, 498.1);
+  EXPECT_EQ(list[0].provenance, Provenance::measured);
+  EXPECT_EQ(list[0].created.size(), 20u);
+}
+
+TEST_F(Store, APlanOfTheSameKeyIsReplaced) {
+  PlanStore store = tune();
+  Plan plan = sample_plan();
+  store.put(plan);
+  plan.figures.latency_us_samples.clear();
+  plan.provenance = Provenance::predicted;
+  plan.steps.pop_back();
+  const std::int64_t id = store.put(plan);
+  EXPECT_EQ(store.list().size(), 1u);
+  EXPECT_EQ(store.load(id), plan);
+  const Database database(path_, Database::Access::read_only);
+  EXPECT_EQ(database.integer("SELECT count(*) FROM steps"), 2);  // nothing of the old plan stays
+  EXPECT_EQ(database.integer("SELECT count(*) FROM images"), 2);
+  EXPECT_EQ(database.integer("SELECT count(*) FROM measurements"), 0);
+}
+
+TEST_F(Store, TablesReadWellInSql) {
+  tune().put(sample_plan());
+  const Database database(path_, Database::Access::read_only);
+  EXPECT_EQ(database.integer("SELECT count(*) FROM plans WHERE provenance = 'measured' AND precision = 'f16'"), 1);
+  EXPECT_EQ(database.integer("SELECT length(bytes) FROM images WHERE arch = 'sm_87'"), 3000);
+  EXPECT_EQ(database.integer("SELECT count(*) FROM measurements, json_each(samples_us)"), 3);
+}
+
+TEST_F(Store, ImagesOfTheEmulatorAreNotStored) {
+  Plan plan = sample_plan();
+  plan.kernels[1].images.push_back(sample_image("host", 100));
+  PlanStore store = tune();
+  EXPECT_EQ(store.load(store.put(plan)), sample_plan());
+}
+
+TEST_F(Store, RemoveRemovesEverything) {
+  PlanStore store = tune();
+  store.remove(store.put(sample_plan()));
+  EXPECT_TRUE(store.list().empty());
+  const Database database(path_, Database::Access::read_only);
+  for (const char* table : {"kernels", "images", "steps", "weights", "tensors", "measurements"})
+    EXPECT_EQ(database.integer(fmt::format("SELECT count(*) FROM {}", table)), 0) << table;
+  error_of([&] { store.load(1); });
+}
+
+TEST_F(Store, InvalidPlansAreNotStored) {
+  PlanStore store = tune();
+  Plan plan = sample_plan();
+  plan.kernels[0].images[0].bytes[0] ^= std::byte{1};
+  EXPECT_NE(error_of([&] { store.put(plan); }).find("do not match their hash"), std::string::npos);
+  plan = sample_plan();
+  plan.steps[0].kernel = 5;
+  error_of([&] { store.put(plan); });
+  plan = sample_plan();
+  plan.steps[0].name = "\xff\xfe";
+  plan.weights[0].recipe.name = "\xff\xfe";
+  EXPECT_NE(error_of([&] { store.put(plan); }).find("UTF-8"), std::string::npos);
+  EXPECT_TRUE(store.list().empty());
+}
+
+TEST_F(Store, FindTellsWhy) {
+  PlanStore store = tune();
+  const Plan plan = sample_plan();
+  store.put(plan);
+  EXPECT_EQ(store.find(plan.key).plan, plan);
+  PlanKey key = plan.key;
+  key.device.power_mode = "15W";
+  EXPECT_EQ(store.find(key).kind, MatchKind::other_mode);
+  EXPECT_EQ(store.find(key).why, "same module, power mode 25W instead of 15W");
+  EXPECT_EQ(store.find(key).plan, plan);
+  key.model = "other";
+  EXPECT_EQ(store.find(key).kind, MatchKind::none);
+  EXPECT_FALSE(store.find(key).plan.has_value());
+}
+
+TEST_F(Store, CandidatesAreRememberedAndMeasurementsKept) {
+  PlanStore store = tune();
+  CandidateRecord candidate = sample_candidate(1);
+  store.record(candidate);
+  store.record(sample_candidate(2));
+  const auto find = [&] {
+    return store.find_candidate(candidate.device, candidate.problem, candidate.config, candidate.source_hash);
+  };
+  ASSERT_TRUE(find().has_value());
+  EXPECT_TRUE(same(*find(), candidate));
+
+  candidate.samples_us = {10, 11};
+  candidate.median_us = 10.5;
+  store.record(candidate);
+  EXPECT_TRUE(same(*find(), candidate));
+  candidate.status = "wrong result";
+  candidate.samples_us.clear();
+  candidate.max_error = HUGE_VAL;
+  store.record(candidate);
+  EXPECT_TRUE(same(*find(), candidate));
+  candidate.max_error = std::nan("");
+  store.record(candidate);
+  EXPECT_TRUE(std::isnan(find()->max_error));
+
+  EXPECT_EQ(store.candidates(candidate.device, candidate.problem).size(), 2u);
+  EXPECT_TRUE(store.candidates("another", candidate.problem).empty());
+  EXPECT_FALSE(store.find_candidate(candidate.device, candidate.problem, candidate.config, "other").has_value());
+  const Database database(path_, Database::Access::read_only);
+  EXPECT_EQ(database.integer("SELECT count(*) FROM measurements WHERE samples_us != '[]'"), 3);  // the old ones too
+}
+
+TEST_F(Store, ExportIsOneFileThatOpensInAReadOnlyFolder) {
+  PlanStore store = tune();
+  Plan other = sample_plan();
+  other.key.batch = 8;
+  const std::int64_t id = store.put(sample_plan());
+  store.put(other);
+  store.record(sample_candidate(1));
+  const std::filesystem::path folder = dir_ / "shipped";
+  std::filesystem::create_directory(folder);
+  store.export_to(folder / "clip.duet", {id});
+  store.export_to(folder / "clip.duet", {id});  // over an older one
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+
+  std::filesystem::permissions(folder / "clip.duet", std::filesystem::perms(0444));
+  std::filesystem::permissions(folder, std::filesystem::perms(0555));
+  std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755));
+  const pid_t child = ::fork();
+  if (child == 0) {  // root may write anywhere: be nobody
+    if (::getuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(3);
+    try {
+      const PlanStore shipped = PlanStore::open(folder / "clip.duet", PlanStore::Mode::read_only);
+      const bool good = shipped.list().size() == 1 && shipped.load(shipped.list()[0].id) == sample_plan() &&
+                        shipped.list()[0].created == store.list()[0].created;
+      ::_exit(good ? 0 : 1);
+    } catch (const std::exception&) {
+      ::_exit(2);
+    }
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  std::filesystem::permissions(folder, std::filesystem::perms(0755));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);  // no journal appeared
+
+  PlanStore shipped = PlanStore::open(folder / "clip.duet", PlanStore::Mode::read_only);
+  error_of([&] { shipped.put(sample_plan()); }, ErrorKind::internal);
+  EXPECT_TRUE(shipped.candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").empty());
+  error_of([&] { store.export_to(dir_ / "absent/clip.duet", {id}); });
+  error_of([&] { store.export_to(dir_ / "x.duet", {77}); });
+}
+
+TEST_F(Store, ATuningDatabaseReadsBackWhileItsJournalIsFull) {
+  PlanStore store = tune();
+  store.put(sample_plan());
+  EXPECT_EQ(PlanStore::open(path_, PlanStore::Mode::read_only).list().size(), 1u);
+}
+
+// Each process opens (and perhaps creates) the store itself.
+TEST_F(Store, TwoProcessesWriteAtOnce) {
+  constexpr int kProcesses = 2, kRecords = 40;
+  std::vector<pid_t> children;
+  for (int process = 0; process < kProcesses; ++process) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      try {
+        PlanStore store = tune();
+        for (int i = 0; i < kRecords; ++i) store.record(sample_candidate(process * kRecords + i));
+        Plan plan = sample_plan();
+        plan.key.batch = process + 1;
+        store.put(plan);
+        ::_exit(0);
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "child: %s\n", error.what());
+        ::_exit(1);
+      }
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  const PlanStore store = tune();
+  EXPECT_EQ(store.candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").size(), 1u * kProcesses * kRecords);
+  EXPECT_EQ(store.list().size(), 2u);
+}
+
+TEST_F(Store, AKilledWriterLosesOnlyWhatWasNotRecorded) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    PlanStore store = tune();
+    for (int i = 0;; ++i) {
+      store.record(sample_candidate(i));
+      if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+    }
+  }
+  char seen[5];
+  for (char& one : seen) ASSERT_EQ(::read(ready[0], &one, 1), 1);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  PlanStore store = tune();
+  const std::vector<CandidateRecord> found = store.candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768");
+  ASSERT_GE(found.size(), 5u);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    EXPECT_TRUE(same(found[i], sample_candidate(static_cast<int>(i)))) << i;
+  EXPECT_NO_THROW(store.record(sample_candidate(100000)));
+}
+
+}  // namespace
+}  // namespace duet
