@@ -29,7 +29,8 @@ enum class RecipeKind : int {
   folded_bias = 5,    // (rows) f32: bias[n] + sum over k of beta[k] matrix[n, k], in double, unrounded weights
   exp_scalar = 6,     // one f32: exp(source)
 };
-// In `vector`, a missing source list is not allowed; in `folded_bias`, an empty `bias` means zeros.
+// In `vector`, a missing source list is not allowed; in `folded_bias`, an empty `bias` means zeros. In both, a source
+// with an empty tensor name stands for zeros of its shape (a part of packed projections that has no bias).
 
 struct WeightRecipe {
   std::string name{};  // for people: "text.layers.0.qkv.weight"

@@ -120,6 +120,17 @@ TEST_F(Recipes, VectorConcatenates) {
   EXPECT_EQ(result_at(result, Dtype::f32, kRows + 8), at(tensor("beta"), 8));
 }
 
+TEST_F(Recipes, VectorFillsMissingPartsWithZeros) {
+  const WeightRecipe recipe{.name = "w",
+                            .kind = RecipeKind::vector,
+                            .sources = {whole("bias", {kRows}), whole("", {kRows}), whole("bias", {kRows})},
+                            .dtype = Dtype::f32,
+                            .rows = 3 * kRows};
+  const std::vector<std::byte> result = make_weight(recipe, weights_);
+  for (std::int64_t i = 0; i < 3 * kRows; ++i)
+    EXPECT_EQ(result_at(result, Dtype::f32, i), i / kRows == 1 ? 0.0f : at(tensor("bias"), i % kRows));
+}
+
 TEST_F(Recipes, PatchesPadEachLine) {
   const WeightRecipe recipe{.name = "w",
                             .kind = RecipeKind::patches,
