@@ -58,9 +58,9 @@ struct GemmConfig {
   // Two sets of operand fragments, so that one is loaded while the other is multiplied.
   constexpr int fragment_registers() const { return 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
   constexpr int statistics_registers() const { return op.layer_norm ? warp_m() / 16 * 4 : 0; }
-  // Upper bound for a kernel that does not spill: what is live at once in the main loop, and 48 for addresses.
+  // Upper bound for a kernel that does not spill: what is live at once in the main loop, and 40 for addresses.
   constexpr int register_estimate() const {
-    return accumulators() + fragment_registers() + statistics_registers() + 48;
+    return accumulators() + fragment_registers() + statistics_registers() + 40;
   }
 
   // ---- shared memory, in this order: stages, staging, statistics, column terms, flag
@@ -97,7 +97,7 @@ struct GemmConfig {
   RULE((c).tile.block_m % (16 * (c).tile.warps_m) == 0, "block_m must be a multiple of 16 * warps_m")              \
   RULE((c).tile.block_n % (8 * (c).tile.warps_n) == 0, "block_n must be a multiple of 8 * warps_n")                \
   RULE((c).tile.block_k == 16 || (c).tile.block_k == 32 || (c).tile.block_k == 64, "block_k must be 16, 32 or 64") \
-  RULE((c).tile.stages >= 2 && (c).tile.stages <= 6, "stages must be 2 to 6")                                      \
+  RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                                    \
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                                 \
   RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,              \
        "patch_copy_bytes must be 4, 8 or 16")                                                                      \

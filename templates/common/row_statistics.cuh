@@ -11,11 +11,16 @@ struct RowSums {
   float sum_squares;
 };
 
-// The warps of one row of the arrangement hold the same fragments of A: they take turns, k step by k step, and
-// each keeps sums of its own. In shared memory these are (warps_n, block_m) pairs; after `finish` the first block_m
-// pairs are (mean, rstd) instead.
+// The warps of one row of the arrangement hold the same fragments of A and share the work: two of them take the lower
+// and the upper half of a k step, and such pairs (or, of an odd number, single warps) take k steps in turn. A branch
+// would not do for the halves: ptxas turns it into predicates, which cost their issue slots whether they hold or not.
+// Each warp keeps sums of its own. In shared memory these are (warps_n, block_m) pairs; after `finish` the first
+// block_m pairs are (mean, rstd) instead.
 template <class Shape>
 class RowStatistics {
+  static constexpr bool kHalves = Shape::kWarpsN % 2 == 0;
+  static constexpr int kTurns = kHalves ? Shape::kWarpsN / 2 : Shape::kWarpsN;
+
  public:
   DUET_DEVICE RowStatistics(SmemAddr smem, const GemmPlace& place)
       : smem_(smem + Shape::kConfig.statistics_offset()), place_(place) {
@@ -25,11 +30,16 @@ class RowStatistics {
 
   DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int k_tile, int k_step) {
     if constexpr (Shape::kOp.layer_norm) {
-      if ((k_tile * Shape::kKSteps + k_step) % Shape::kWarpsN != place_.warp_n) return;
+      if ((k_tile * Shape::kKSteps + k_step) % kTurns != place_.warp_n % kTurns) return;
+      const bool upper = kHalves && place_.warp_n / kTurns != 0;
       DUET_UNROLL
       for (int i = 0; i < Shape::kM; ++i) {
         DUET_UNROLL
-        for (int e = 0; e < 4; ++e) add_pair(sums_[2 * i + e % 2], a[i][e]);  // e % 2: rows 0-7 or 8-15
+        for (int half = 0; half < 2; ++half) {  // rows 0-7, rows 8-15
+          RowSums& sums = sums_[2 * i + half];
+          add_pair(sums, upper ? a[i][half + 2] : a[i][half]);
+          if constexpr (!kHalves) add_pair(sums, a[i][half + 2]);
+        }
       }
     }
   }

@@ -407,7 +407,7 @@ TEST(GemmConfig, NamesWhatIsInfeasible) {
   EXPECT_EQ(reason([](GemmConfig& c) { c.op.dtype = Dtype::f32; }), "dtype must be f16 or bf16");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_m = 48; }), "block_m must be a multiple of 16 * warps_m");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.warps_m = 0; }), "warps_m and warps_n must be at least 1");
-  EXPECT_EQ(reason([](GemmConfig& c) { c.tile.stages = 1; }), "stages must be 2 to 6");
+  EXPECT_EQ(reason([](GemmConfig& c) { c.tile.stages = 1; }), "stages must be 2 to 12");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_k = 48; }), "block_k must be 16, 32 or 64");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_m = c.tile.block_n = 256; }),
             "the warp's tile needs more than 255 registers a thread");
