@@ -51,8 +51,7 @@ void require(const void* pointer, const char* what) {
   if (pointer == nullptr) fail(ErrorKind::usage, "{} is NULL", what);
 }
 
-duet::Dtype checked_dtype(duet_dtype dtype) {
-  const int number = static_cast<int>(dtype);
+duet::Dtype checked_dtype(int number) {
   if (number < DUET_F32 || number > DUET_I32) fail(ErrorKind::usage, "no element type has the number {}", number);
   return static_cast<duet::Dtype>(number);
 }
@@ -141,7 +140,7 @@ duet_status duet_output_info(const duet_engine* engine, size_t index, duet_tenso
   });
 }
 
-duet_status duet_set_input(duet_engine* engine, const char* name, duet_dtype dtype, const void* data, size_t bytes) {
+duet_status duet_set_input(duet_engine* engine, const char* name, int dtype, const void* data, size_t bytes) {
   return guarded([&] {
     require(engine, "engine");
     require(name, "name");
@@ -164,7 +163,7 @@ duet_status duet_run(duet_engine* engine) {
   });
 }
 
-duet_status duet_get_output(const duet_engine* engine, const char* name, duet_dtype dtype, void* data, size_t bytes) {
+duet_status duet_get_output(const duet_engine* engine, const char* name, int dtype, void* data, size_t bytes) {
   return guarded([&] {
     require(engine, "engine");
     require(name, "name");

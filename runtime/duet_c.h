@@ -64,14 +64,15 @@ size_t duet_output_count(const duet_engine* engine);
 duet_status duet_input_info(const duet_engine* engine, size_t index, duet_tensor_info* info);
 duet_status duet_output_info(const duet_engine* engine, size_t index, duet_tensor_info* info);
 
-/* `data` is a dense tensor of the input's shape, in any floating type for floating inputs and i32 for integer ones;
+/* `dtype`, here and below, is a duet_dtype; any other number is DUET_ERROR_USAGE.
+ * `data` is a dense tensor of the input's shape, in any floating type for floating inputs and i32 for integer ones;
  * `bytes` is its size, which is checked, as are integer values. */
-duet_status duet_set_input(duet_engine* engine, const char* name, duet_dtype dtype, const void* data, size_t bytes);
+duet_status duet_set_input(duet_engine* engine, const char* name, int dtype, const void* data, size_t bytes);
 /* Runs once and waits. */
 duet_status duet_run(duet_engine* engine);
 /* Writes a dense tensor of the output's shape, converted to `dtype`; `bytes` is the size of `data`, which must be
  * exact. */
-duet_status duet_get_output(const duet_engine* engine, const char* name, duet_dtype dtype, void* data, size_t bytes);
+duet_status duet_get_output(const duet_engine* engine, const char* name, int dtype, void* data, size_t bytes);
 
 #ifdef __cplusplus
 }

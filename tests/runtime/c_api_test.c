@@ -55,7 +55,7 @@ static void test_refuses_bad_calls(duet_engine* engine) {
   EXPECT(duet_set_input(engine, "image", DUET_F32, data, sizeof data) == DUET_ERROR_INPUT && last_error_has("'image'"));
   EXPECT(duet_set_input(engine, "ids", DUET_I32, ids, sizeof ids) == DUET_ERROR_INPUT && last_error_has("value 100"));
   EXPECT(duet_set_input(engine, "ids", DUET_F32, data, 8) == DUET_ERROR_INPUT);
-  EXPECT(duet_set_input(engine, "pixels", (duet_dtype)9, data, sizeof data) == DUET_ERROR_USAGE);
+  EXPECT(duet_set_input(engine, "pixels", 9, data, sizeof data) == DUET_ERROR_USAGE);
   EXPECT(duet_set_input(engine, NULL, DUET_F32, data, sizeof data) == DUET_ERROR_USAGE &&
          last_error_has("name is NULL"));
   EXPECT(duet_set_input(NULL, "pixels", DUET_F32, data, sizeof data) == DUET_ERROR_USAGE);
