@@ -1,19 +1,22 @@
-// A shared object that looks like a CUDA driver on a machine without a GPU.
-#include <cuda.h>
-
+// A shared object that looks like a CUDA driver on a machine without a GPU. It speaks the driver's C interface in plain
+// types: every function returns an int, a CUresult.
 #include <cstring>
 
 namespace {
 
-CUresult CUDAAPI no_device(unsigned int) { return CUDA_ERROR_NO_DEVICE; }
-CUresult CUDAAPI unused() { return CUDA_ERROR_NOT_INITIALIZED; }
-CUresult CUDAAPI error_name(CUresult, const char** text) {
+constexpr int kSuccess = 0;
+constexpr int kNotInitialized = 3;
+constexpr int kNoDevice = 100;
+
+int no_device(unsigned int) { return kNoDevice; }
+int unused() { return kNotInitialized; }
+int error_name(int, const char** text) {
   *text = "CUDA_ERROR_NO_DEVICE";
-  return CUDA_SUCCESS;
+  return kSuccess;
 }
-CUresult CUDAAPI error_string(CUresult, const char** text) {
+int error_string(int, const char** text) {
   *text = "no GPU";
-  return CUDA_SUCCESS;
+  return kSuccess;
 }
 
 template <typename Function>
@@ -23,12 +26,11 @@ void* as_address(Function function) {
 
 }  // namespace
 
-extern "C" CUresult CUDAAPI cuGetProcAddress_v2(const char* name, void** function, int, cuuint64_t,
-                                                CUdriverProcAddressQueryResult* found) {
+extern "C" int cuGetProcAddress_v2(const char* name, void** function, int, unsigned long long, int* found) {
   *function = as_address(unused);
   if (std::strcmp(name, "cuInit") == 0) *function = as_address(no_device);
   if (std::strcmp(name, "cuGetErrorName") == 0) *function = as_address(error_name);
   if (std::strcmp(name, "cuGetErrorString") == 0) *function = as_address(error_string);
-  *found = CU_GET_PROC_ADDRESS_SUCCESS;
-  return CUDA_SUCCESS;
+  *found = kSuccess;
+  return kSuccess;
 }
