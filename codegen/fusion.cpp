@@ -162,13 +162,4 @@ Graph extract_group(const Graph& graph, const FusedGroup& group) {
   return result;
 }
 
-FusedGroup whole_group(const Graph& graph, std::string name) {
-  FusedGroup group;
-  group.name = std::move(name);
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) group.nodes.push_back(static_cast<NodeId>(i));
-  group.tower = group_tower(find_towers(graph), group.nodes);
-  find_boundary(Partition(graph), group);
-  return group;
-}
-
 }  // namespace duet

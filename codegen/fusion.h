@@ -40,7 +40,5 @@ struct FusedGroup {
 std::vector<FusedGroup> fuse(const Graph& graph, const FusionRules& rules);
 // A graph of one group alone: the group's inputs are its inputs. For verifying and timing one kernel.
 Graph extract_group(const Graph& graph, const FusedGroup& group);
-// All nodes of a graph as one group: what extract_group took out, put back in one piece for lower().
-FusedGroup whole_group(const Graph& graph, std::string name);
 
 }  // namespace duet

@@ -8,7 +8,6 @@ namespace {
 
 void set_tokens(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec) {
   WeightRecipe table = lowering.matrix_recipe("table", {weight_source(node, "table")});
-  table.ld = padded_columns(table.columns);
   spec.op.source = EmbeddingSource::tokens;
   spec.params.vocabulary = static_cast<int>(table.rows);
   lowering.read(offsetof(EmbeddingParams, ids), node.inputs[0]);
@@ -26,7 +25,7 @@ void set_sequence(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec
                            lowering.matrix(node.inputs[0]).ld, spec.params.ld);
     lowering.read(offsetof(EmbeddingParams, x), node.inputs[0]);
   }
-  lowering.weight(offsetof(EmbeddingParams, class_token), lowering.matrix_recipe(role, {weight_source(node, role)}));
+  lowering.weight(offsetof(EmbeddingParams, class_token), lowering.token_recipe(role, weight_source(node, role)));
 }
 
 void set_patches(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec) {
@@ -56,7 +55,6 @@ void set_source(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec) 
 void set_step(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec) {
   if (node.op == OpKind::add_position) {
     WeightRecipe table = lowering.matrix_recipe("position", {weight_source(node, "position")});
-    table.ld = padded_columns(table.columns);
     spec.op.position = true;
     lowering.weight(offsetof(EmbeddingParams, position), std::move(table));
   } else if (node.op == OpKind::layer_norm) {

@@ -161,8 +161,7 @@ void set_residual(GroupLowering& lowering, const Product& product, GemmSpec& spe
   if (product.add->op == OpKind::add_position) {
     WeightRecipe table = lowering.matrix_recipe("position", {weight_source(*product.add, "position")});
     spec.params.residual_rows = static_cast<int>(table.rows);
-    spec.params.ld_residual = static_cast<int>(padded_columns(spec.params.n));
-    table.ld = padded_columns(table.columns);
+    spec.params.ld_residual = static_cast<int>(table.ld);
     lowering.weight(offsetof(GemmParams, residual), std::move(table));
     return;
   }

@@ -117,12 +117,18 @@ WeightRecipe GroupLowering::named_recipe(std::string_view role, RecipeKind kind,
   return recipe;
 }
 
-// A vector (n) becomes n rows of one column, without padding.
 WeightRecipe GroupLowering::matrix_recipe(std::string_view role, std::vector<WeightSource> sources) const {
   WeightRecipe recipe = named_recipe(role, RecipeKind::matrix, std::move(sources), precision());
   for (const WeightSource& source : recipe.sources) recipe.rows += source_rows(source);
   recipe.columns = source_columns(recipe.sources.front());
-  recipe.ld = recipe.columns == 1 ? 1 : padded_columns(recipe.columns);
+  recipe.ld = padded_columns(recipe.columns);
+  return recipe;
+}
+
+// Checkpoints keep a token as (width) or (1, 1, width); either way its elements come to lie side by side.
+WeightRecipe GroupLowering::token_recipe(std::string_view role, const WeightSource& source) const {
+  WeightRecipe recipe = matrix_recipe(role, {source});
+  if (recipe.columns == 1) recipe.ld = 1;
   return recipe;
 }
 

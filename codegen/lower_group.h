@@ -50,6 +50,7 @@ class GroupLowering {
 
   // ---- weight recipes, named after the group
   WeightRecipe matrix_recipe(std::string_view role, std::vector<WeightSource> sources) const;
+  WeightRecipe token_recipe(std::string_view role, const WeightSource& source) const;
   WeightRecipe vector_recipe(std::string_view role, std::vector<WeightSource> sources) const;
   WeightRecipe vector_recipe(const Node& node, std::string_view role) const;
   WeightRecipe patch_recipe(std::string_view role, const WeightSource& source) const;

@@ -22,7 +22,6 @@ void set_projection(GroupLowering& lowering, HeadSpec& spec) {
   spec.params.outputs = spec.params.columns;
   if (matmul == nullptr) return;
   WeightRecipe matrix = lowering.matrix_recipe("weight", {weight_source(*matmul, "weight")});
-  matrix.ld = padded_columns(matrix.columns);
   spec.op.project = true;
   spec.params.outputs = static_cast<int>(matrix.rows);
   spec.params.ldw = static_cast<int>(matrix.ld);

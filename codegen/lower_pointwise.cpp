@@ -57,7 +57,6 @@ class StepLowering {
   void add_table(const Node& node) {
     set(PointwiseStep::add_table);
     WeightRecipe table = lowering_.matrix_recipe("position", {weight_source(node, "position")});
-    table.ld = padded_columns(table.columns);
     spec_.params.table_rows = static_cast<int>(table.rows);
     spec_.params.ld_operand[step_] = static_cast<int>(table.ld);
     lowering_.weight(operand_offset(), std::move(table));
