@@ -20,10 +20,11 @@ constexpr int kMaxGridYz = 65535;
 const char* wasteful(const GemmConfig& config, const GemmParams& p) {
   const GemmTile& tile = config.tile;
   if (tile.split_k > ceil_div(p.k, tile.block_k)) return "split_k is more than the tiles along k";
-  // A tile twice as large as needed wastes half of its products; the smallest one may always try.
-  if (tile.block_m > 16 && tile.block_m >= 2 * round_up(p.m, 16)) return "block_m is at least twice m";
-  if (tile.block_n > 16 && tile.block_n >= 2 * round_up(p.n, 8)) return "block_n is at least twice n";
-  if (tile.stages > 2 && tile.stages > ceil_div(p.k, tile.block_k * tile.split_k) + 1)
+  // A tile more than twice as large as needed wastes more than half of its products.
+  if (tile.block_m > 2 * round_up(p.m, 16)) return "block_m is more than twice m";
+  if (tile.block_n > 2 * round_up(p.n, 8)) return "block_n is more than twice n";
+  // Buffers beyond the tiles there are stay empty; three are little to pay.
+  if (tile.stages > 3 && tile.stages > ceil_div(p.k, tile.block_k * tile.split_k) + 1)
     return "more stages than tiles along k";
   return nullptr;
 }
@@ -46,10 +47,9 @@ void resolve(const AttentionSpec& spec, const AttentionTile& tile, KernelCandida
   const AttentionConfig config{spec.op, tile};
   const AttentionParams& p = spec.params;
   const char* reason = attention_infeasible(config);
-  if (reason == nullptr && tile.warps > 1 && config.block_q() >= 2 * round_up(p.queries, 16))
-    reason = "the query block is at least twice the queries";
-  if (reason == nullptr && tile.block_kv > 16 && tile.block_kv >= 2 * round_up(p.keys, 16))
-    reason = "block_kv is at least twice the keys";
+  if (reason == nullptr && config.block_q() > 2 * round_up(p.queries, 16))
+    reason = "the query block is more than twice the queries";
+  if (reason == nullptr && tile.block_kv > 2 * round_up(p.keys, 16)) reason = "block_kv is more than twice the keys";
   if (reason != nullptr) candidate.infeasible = reason;
   if (!candidate.infeasible.empty()) return;
   candidate.grid = attention_grid(config, p.queries, p.heads, p.batch);

@@ -182,7 +182,8 @@ struct {entry}_config {{
   }}();
 }};
 
-DUET_KERNEL({entry}, {prefix}Params, {entry}_config::value.threads(), 1) {{
+DUET_KERNEL({entry}, {prefix}Params,
+            {entry}_config::value.threads(), 1) {{
   {family}<{entry}_config>(params);
 }}
 
