@@ -1,0 +1,223 @@
+#include "codegen/candidate.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "base/file.h"
+#include "codegen/emit.h"
+#include "codegen/graph_yaml.h"
+#include "codegen/lower.h"
+#include "templates/embedded.h"
+#include "tests/support/temp_dir.h"
+
+namespace duet {
+namespace {
+
+const std::filesystem::path kSource = DUET_SOURCE_DIR;
+
+DeviceSpec orin() { return load_device(kSource / "devices", "jetson-orin-nx-16gb"); }
+SearchSpace space(const std::string& name) { return load_search_space(kSource / "schedules" / (name + ".yaml")); }
+
+// Every distinct kernel of a model.
+std::map<std::string, KernelSpec> problems(const std::string& model, const FusionRules& rules, Dtype precision) {
+  const Graph graph = load_graph(kSource / "graphs" / (model + ".yaml"), {.batch = 1, .precision = precision});
+  std::map<std::string, KernelSpec> found;
+  for (const LoweredGroup& group : lower(graph, fuse(graph, rules)).groups)
+    found.emplace(problem_text(group.spec), group.spec);
+  return found;
+}
+std::map<std::string, KernelSpec> problems_of_both(const std::string& model) {
+  std::map<std::string, KernelSpec> all = problems(model, {}, Dtype::f16);
+  all.merge(problems(model, FusionRules::none(), Dtype::f16));
+  return all;
+}
+
+int feasible_count(const std::vector<KernelCandidate>& candidates) {
+  return static_cast<int>(
+      std::count_if(candidates.begin(), candidates.end(), [](const auto& c) { return c.infeasible.empty(); }));
+}
+
+GemmSpec clip_fc1() {
+  GemmSpec spec;
+  spec.op.layer_norm = spec.op.bias = true;
+  spec.op.activation = Activation::quick_gelu;
+  spec.params.m = 50;
+  spec.params.n = 3072;
+  spec.params.k = 768;
+  spec.params.batch = spec.params.batch_inner = 1;
+  return spec;
+}
+
+TEST(Candidate, EveryKernelOfEveryModelHasSomeInBothSpaces) {
+  for (const std::string schedule : {"default", "quick"}) {
+    const SearchSpace searched = space(schedule);
+    for (const std::string model : {"tiny-dual", "clip-vit-b32", "siglip2-b16-224"}) {
+      for (const auto& [problem, spec] : problems_of_both(model)) {
+        const std::vector<KernelCandidate> all = enumerate_candidates(spec, searched, orin());
+        EXPECT_GE(feasible_count(all), 1) << schedule << ": " << problem;
+        EXPECT_LE(all.size(), 10000u) << schedule << ": " << problem;
+      }
+    }
+  }
+}
+
+TEST(Candidate, TheQuickSpaceIsSmall) {
+  const SearchSpace quick = space("quick");
+  for (const auto& [problem, spec] : problems("clip-vit-b32", {}, Dtype::f16)) {
+    const int count = feasible_count(enumerate_candidates(spec, quick, orin()));
+    EXPECT_LE(count, std::holds_alternative<GemmSpec>(spec) ? 20 : 6) << problem;
+  }
+}
+
+TEST(Candidate, ComesInAFixedOrderWithItsParameters) {
+  SearchSpace small{.name = "small", .ranges = {{"gemm", {{"block_n", {32, 64}}, {"stages", {2, 3}}}}}};
+  const std::vector<KernelCandidate> all = enumerate_candidates(clip_fc1(), small, orin());
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(config_text(all[0].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 stages=2 split_k=1");
+  EXPECT_EQ(config_text(all[1].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 stages=3 split_k=1");
+  EXPECT_EQ(config_text(all[3].tile), "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 stages=3 split_k=1");
+  EXPECT_EQ(tile_parameters(all[3].tile)[1], (std::pair<std::string, int>{"block_n", 64}));
+  EXPECT_EQ(all[3].grid.x, 1);
+  EXPECT_EQ(all[3].grid.y, 48);
+  EXPECT_EQ(all[3].threads, 128);
+}
+
+TEST(Candidate, SaysWhyItCannotRun) {
+  const auto reason = [](GemmTile tile, DeviceSpec device) {
+    return make_candidate(clip_fc1(), tile, device).infeasible;
+  };
+  GemmTile tile;
+  tile.block_m = 48;
+  tile.warps_m = 2;
+  EXPECT_EQ(reason(tile, orin()), "block_m must be a multiple of 16 * warps_m");
+  tile = {};
+  tile.split_k = 32;
+  tile.block_k = 64;
+  EXPECT_EQ(reason(tile, orin()), "split_k is more than the tiles along k");
+  tile = {};
+  tile.block_m = 128;
+  GemmSpec few_rows = clip_fc1();
+  few_rows.params.m = 20;
+  EXPECT_EQ(make_candidate(few_rows, tile, orin()).infeasible, "block_m is more than twice m");
+  DeviceSpec tiny = orin();
+  tiny.smem_bytes_per_block = 1024;
+  EXPECT_NE(reason({}, tiny).find("bytes of shared memory, jetson-orin-nx-16gb allows 1024"), std::string::npos);
+  EXPECT_EQ(reason({}, orin()), "");
+}
+
+TEST(Candidate, SplitKNeedsWorkspaceAndCounters) {
+  GemmTile tile;
+  EXPECT_EQ(make_candidate(clip_fc1(), tile, orin()).workspace_bytes, 0);
+  tile.split_k = 4;
+  const KernelCandidate split = make_candidate(clip_fc1(), tile, orin());
+  EXPECT_EQ(split.grid.z, 4);
+  EXPECT_EQ(split.counter_count, 48);
+  EXPECT_GT(split.workspace_bytes, 48 * 4 * 64 * 64 * 4);
+}
+
+TEST(Candidate, EqualLaunchesHaveEqualParameterBytes) {
+  for (const auto& [problem, spec] : problems_of_both("tiny-dual")) {
+    const std::vector<KernelCandidate> all = enumerate_candidates(spec, {}, orin());
+    ASSERT_EQ(all.size(), 1u);
+    // The same fields in an object whose alignment gaps hold something else.
+    KernelCandidate dirty = all[0];
+    std::visit(
+        [](auto& family) {
+          const auto params = family.params;
+          std::memset(static_cast<void*>(&family.params), 0x5a, sizeof(params));
+          family.params = params;
+        },
+        dirty.spec);
+    EXPECT_EQ(param_block(all[0]), param_block(dirty)) << problem;
+  }
+}
+
+// ---- emitted source
+
+struct Golden {
+  std::string file;
+  KernelSpec spec;
+};
+std::vector<Golden> golden_kernels() {
+  GemmSpec patches;
+  patches.op.dtype = Dtype::bf16;
+  patches.op.a = GemmA::patches;
+  patches.op.patch_copy_bytes = 4;
+  patches.op.residual = true;
+  patches.params.m = patches.params.n = patches.params.k = 256;
+  AttentionSpec attention;
+  attention.op.mask = AttentionMask::causal;
+  attention.params.queries = attention.params.keys = 77;
+  NormSpec norm;
+  norm.op.out_dtype = Dtype::f32;
+  norm.op.function = RowFunction::l2_normalize;
+  PointwiseSpec pointwise;
+  pointwise.op.steps[0] = PointwiseStep::add_row;
+  pointwise.op.steps[1] = PointwiseStep::quick_gelu;
+  EmbeddingSpec embedding;
+  embedding.op.position = true;
+  HeadSpec head;
+  head.op = {.pool = PoolKind::eot, .layer_norm = true, .project = true, .bias = false, .normalize = true};
+  head.params.columns = head.params.outputs = 512;
+  return {{"gemm", clip_fc1()}, {"gemm_patches", patches},       {"attention", attention},
+          {"norm", norm},       {"pointwise", pointwise},        {"embedding", embedding},
+          {"head", head},       {"similarity", SimilaritySpec{}}};
+}
+KernelCandidate default_candidate(const KernelSpec& spec) { return enumerate_candidates(spec, {}, orin()).front(); }
+
+// DUET_UPDATE_GOLDEN=1 rewrites the files.
+TEST(Emit, MatchesTheGoldenFiles) {
+  for (const Golden& golden : golden_kernels()) {
+    const std::filesystem::path path = kSource / "tests" / "golden" / (golden.file + ".cu");
+    const KernelSource source = emit(default_candidate(golden.spec));
+    if (std::getenv("DUET_UPDATE_GOLDEN") != nullptr) publish_file(path, source.text);
+    EXPECT_EQ(source.text, read_text_file(path, 1 << 16)) << golden.file;
+  }
+}
+
+TEST(Emit, EqualOpAndTileGiveEqualSource) {
+  GemmSpec other = clip_fc1();
+  other.params.m = 77;
+  other.params.n = 2048;
+  const KernelSource a = emit(default_candidate(clip_fc1()));
+  const KernelSource b = emit(default_candidate(other));
+  EXPECT_EQ(a.text, b.text);
+  EXPECT_EQ(a.hash, b.hash);
+  other.op.bias = false;
+  EXPECT_NE(emit(default_candidate(other)).hash, a.hash);
+}
+
+TEST(Emit, EntryNamesAreTheSameOnlyForTheSameSource) {
+  std::map<std::string, std::string> text_of_entry;
+  for (const auto& [problem, spec] : problems_of_both("tiny-dual")) {
+    for (const KernelCandidate& candidate : enumerate_candidates(spec, space("quick"), orin())) {
+      const KernelSource source = emit(candidate);
+      const auto [found, inserted] = text_of_entry.emplace(source.entry, source.text);
+      EXPECT_EQ(found->second, source.text) << source.entry;
+      for (const char c : source.entry) EXPECT_TRUE(std::isalnum(static_cast<unsigned char>(c)) || c == '_');
+    }
+  }
+}
+
+// nvcc, where there is one: the golden stubs as the device compiler sees them.
+TEST(Emit, GoldenStubsCompileForOrin) {
+  const std::string nvcc = std::filesystem::exists("/usr/local/cuda/bin/nvcc") ? "/usr/local/cuda/bin/nvcc" : "nvcc";
+  if (std::system((nvcc + " --version > /dev/null 2>&1").c_str()) != 0) GTEST_SKIP() << "no nvcc on this machine";
+  const TempDir dir;
+  std::string all = "// every golden stub\n";
+  for (const Golden& golden : golden_kernels()) all += emit(default_candidate(golden.spec)).text;
+  publish_file(dir / "all.cu", all);
+  const std::string command = nvcc + " -arch=sm_87 -std=c++17 -cubin --expt-relaxed-constexpr -I " + kSource.string() +
+                              " -o " + (dir / "all.cubin").string() + " " + (dir / "all.cu").string() + " > " +
+                              (dir / "log").string() + " 2>&1";
+  EXPECT_EQ(std::system(command.c_str()), 0) << read_text_file(dir / "log", 1 << 20);
+}
+
+}  // namespace
+}  // namespace duet
