@@ -78,6 +78,7 @@ TEST(MemoryPlan, NeverLetsLiveBuffersOverlap) {
         EXPECT_TRUE(!share || may_share(order, requests[i], requests[j])) << i << " " << j;
       }
     }
+    EXPECT_GE(plan.bytes, plan.peak_live_bytes);
   }
   // The cases are worth something: many pairs share bytes, many must not.
   EXPECT_GT(shared_pairs, 500);
