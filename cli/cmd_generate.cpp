@@ -32,6 +32,27 @@ struct GeneratedKernel {
   std::vector<std::string> groups;
 };
 
+// The feasible candidate that the cost model expects to be the fastest.
+KernelCandidate best_by_model(const LoweredGroup& group, const SearchSpace& space, const DeviceSpec& device) {
+  const std::vector<KernelCandidate> candidates = enumerate_candidates(group.spec, space, device);
+  const KernelTraffic traffic{.flops = group.flops, .bytes = group.bytes};
+  const KernelCandidate* best = nullptr;
+  double best_us = 0;
+  for (const KernelCandidate& candidate : candidates) {
+    if (!candidate.infeasible.empty()) continue;
+    const double us = predict(candidate, traffic, device).total_us;
+    if (best == nullptr || us < best_us) {
+      best = &candidate;
+      best_us = us;
+    }
+  }
+  if (best == nullptr) {
+    fail(ErrorKind::no_result, "kernel '{}' has no feasible candidate in the space; the first is refused because {}",
+         group.group.name, candidates.empty() ? "the space is empty" : candidates.front().infeasible);
+  }
+  return *best;
+}
+
 std::vector<GeneratedKernel> generate_kernels(const Graph& graph, const GenerateFlags& flags,
                                               const DeviceSpec& device) {
   const FusionRules rules = flags.unfused ? FusionRules::none() : FusionRules{};
@@ -46,7 +67,7 @@ std::vector<GeneratedKernel> generate_kernels(const Graph& graph, const Generate
       kernels[known->second].groups.push_back(group.group.name);
       continue;
     }
-    const KernelCandidate best = best_by_model(enumerate_candidates(group.spec, space, device), device);
+    const KernelCandidate best = best_by_model(group, space, device);
     const KernelSource source = emit(best);
     const auto [entry, fresh] = by_entry.try_emplace(source.entry, kernels.size());
     if (fresh) kernels.push_back({source, best, {}});

@@ -4,7 +4,7 @@
 #include "base/npy.h"
 #include "runtime/generated_weights.h"
 #include "runtime/safetensors.h"
-#include "tuner/random_inputs.h"
+#include "tuner/synthetic_inputs.h"
 
 namespace duet {
 namespace {
@@ -17,19 +17,11 @@ std::string input_names(const Graph& graph) {
   return names;
 }
 
-ShapeTable weight_shapes(const Graph& graph) {
-  ShapeTable shapes;
-  for (const Node& node : graph.nodes) {
-    for (const WeightRef& weight : node.weights) shapes[weight.source.tensor] = weight.source.shape;
-  }
-  return shapes;
-}
-
 }  // namespace
 
 std::map<std::string, HostTensor> load_inputs(const Graph& graph, const std::vector<std::string>& assignments,
                                               std::uint64_t seed) {
-  std::map<std::string, HostTensor> inputs = random_inputs(graph, seed);
+  std::map<std::string, HostTensor> inputs = synthetic_inputs(graph, seed);
   for (const std::string& assignment : assignments) {
     const std::size_t equals = assignment.find('=');
     if (equals == std::string::npos) fail(ErrorKind::usage, "--input {}: write NAME=FILE.npy", assignment);
@@ -45,7 +37,7 @@ std::map<std::string, HostTensor> load_inputs(const Graph& graph, const std::vec
 
 std::unique_ptr<WeightProvider> load_weights(const Graph& graph, const std::filesystem::path& path,
                                              std::uint64_t seed) {
-  if (path.empty()) return std::make_unique<RandomWeights>(weight_shapes(graph), seed);
+  if (path.empty()) return std::make_unique<RandomWeights>(synthetic_weights(graph, seed));
   return std::make_unique<SafetensorsFile>(SafetensorsFile::open(path));
 }
 

@@ -23,7 +23,5 @@ inline constexpr const char* kTargetHelp =
 // Throws Error(missing) when the machine lacks what the target needs (driver, NVRTC, host compiler), naming what still
 // works.
 Target open_target(const std::string& name);
-// What a stored plan is looked up by, without opening compilers.
-DeviceFingerprint target_fingerprint(const Target& target);
 
 }  // namespace duet
