@@ -1,6 +1,6 @@
 #include "runtime/weights.h"
 
-#include <Eigen/Core>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -93,9 +93,22 @@ std::vector<float> fold_vector(const WeightRecipe& recipe, const WeightSource& s
   return values;
 }
 
-using Row = Eigen::Map<Eigen::ArrayXf>;
+void scale(std::span<float> values, std::span<const float> factors) {
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] *= factors[i];
+}
 
-Row as_row(std::span<float> values) { return {values.data(), static_cast<Eigen::Index>(values.size())}; }
+// The sum of term(0) to term(count - 1) in double. Eight partial sums, so that the compiler may use vectors.
+template <typename Term>
+double sum_of(std::size_t count, Term term) {
+  std::array<double, 8> sums{};
+  std::size_t i = 0;
+  for (; i + sums.size() <= count; i += sums.size())
+    for (std::size_t lane = 0; lane < sums.size(); ++lane) sums[lane] += term(i + lane);
+  double sum = 0;
+  for (; i < count; ++i) sum += term(i);
+  for (const double part : sums) sum += part;
+  return sum;
+}
 
 // Calls `use(row index, values)` for every row of the stacked sources.
 template <typename Use>
@@ -130,7 +143,7 @@ std::vector<std::byte> make_matrix(const WeightRecipe& recipe, const WeightProvi
   if (folded) gamma = fold_vector(recipe, recipe.gamma, columns, 1.0f, weights);
   std::vector<std::byte> result(unsigned_size(recipe.result_bytes()));
   for_each_row(sources, columns, [&](std::int64_t row, std::span<float> values) {
-    if (folded) as_row(values) *= as_row(gamma);
+    if (folded) scale(values, gamma);
     from_floats(recipe.dtype, values, result_row(recipe, result, row));
   });
   return result;
@@ -192,14 +205,15 @@ std::vector<std::byte> make_folded_sum(const WeightRecipe& recipe, const WeightP
   if (recipe.fold_dtype == Dtype::i32) refuse(recipe, "a matrix is not folded to i32");
   const std::vector<SourceRows> sources = open_sources(recipe, weights);
   const std::int64_t columns = stacked_columns(recipe, sources);
-  std::vector<float> gamma = fold_vector(recipe, recipe.gamma, columns, 1.0f, weights);
+  const std::vector<float> gamma = fold_vector(recipe, recipe.gamma, columns, 1.0f, weights);
   std::vector<std::byte> rounded(unsigned_size(columns * dtype_bytes(recipe.fold_dtype)));
   std::vector<float> sums(unsigned_size(recipe.rows));
   for_each_row(sources, columns, [&](std::int64_t row, std::span<float> values) {
-    as_row(values) *= as_row(gamma);
+    scale(values, gamma);
     from_floats(recipe.fold_dtype, values, rounded);
     to_floats(recipe.fold_dtype, rounded, values);
-    sums[unsigned_size(row)] = static_cast<float>(as_row(values).cast<double>().sum());
+    sums[unsigned_size(row)] =
+        static_cast<float>(sum_of(values.size(), [&](std::size_t k) { return static_cast<double>(values[k]); }));
   });
   return floats_as_bytes(sums);
 }
@@ -207,13 +221,14 @@ std::vector<std::byte> make_folded_sum(const WeightRecipe& recipe, const WeightP
 std::vector<std::byte> make_folded_bias(const WeightRecipe& recipe, const WeightProvider& weights) {
   const std::vector<SourceRows> sources = open_sources(recipe, weights);
   const std::int64_t columns = stacked_columns(recipe, sources);
-  std::vector<float> beta = fold_vector(recipe, recipe.beta, columns, 0.0f, weights);
+  const std::vector<float> beta = fold_vector(recipe, recipe.beta, columns, 0.0f, weights);
   std::vector<float> bias(unsigned_size(recipe.rows), 0.0f);
   if (!recipe.bias.empty()) bias = concatenated(recipe, recipe.bias, weights);
   for_each_row(sources, columns, [&](std::int64_t row, std::span<float> values) {
     float& element = bias[unsigned_size(row)];
-    element = static_cast<float>(static_cast<double>(element) +
-                                 (as_row(values).cast<double>() * as_row(beta).cast<double>()).sum());
+    element = static_cast<float>(static_cast<double>(element) + sum_of(values.size(), [&](std::size_t k) {
+                                   return static_cast<double>(values[k]) * static_cast<double>(beta[k]);
+                                 }));
   });
   return floats_as_bytes(bias);
 }
