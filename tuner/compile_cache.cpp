@@ -77,6 +77,15 @@ CompileResult read_entry(const fs::path& folder) {
   return result;
 }
 
+bool is_intact(const fs::path& folder) {
+  try {
+    read_entry(folder);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 fs::path default_compile_cache_dir() { return default_cache_dir() / "cubins"; }
@@ -107,16 +116,17 @@ std::optional<CompileResult> CompileCache::find(const std::string& key, const Ke
   }
 }
 
-// The last of several writers of one key wins nothing: their contents are equal. A damaged entry gives way.
+// Of several writers of one key the first wins: their contents are equal. A damaged entry gives way.
 void CompileCache::publish(const fs::path& finished, const fs::path& folder) {
   fs::create_directories(folder.parent_path());
-  std::error_code error;
+  std::error_code error, ignored;
   fs::rename(finished, folder, error);
   if (!error) return;
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);
-  fs::rename(finished, folder, error);
-  if (error) fs::remove_all(finished, ignored);
+  if (!is_intact(folder)) {
+    fs::remove_all(folder, ignored);
+    fs::rename(finished, folder, error);
+  }
+  fs::remove_all(finished, ignored);
 }
 
 void CompileCache::store(const std::string& key, const KernelSource& source, const CompileResult& result) {

@@ -92,8 +92,9 @@ std::vector<CompileResult> compile_all(KernelCompiler& compiler, std::span<const
   for (const KernelSource& source : sources) futures.push_back(pool.submit(source, arch));
   std::vector<CompileResult> results;
   for (const CompileFuture& future : futures) {
-    while (future.wait_for(kPoll) != std::future_status::ready)
+    do {
       if (stop != nullptr && stop->load()) pool.stop();
+    } while (future.wait_for(kPoll) != std::future_status::ready);
     results.push_back(future.get());
   }
   return results;

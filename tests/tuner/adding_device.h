@@ -20,7 +20,7 @@ class AddingDevice : public FakeDevice {
   AddingDevice() {
     const Graph graph = add_graph();
     const KernelProblem problem = make_kernel_problem(graph, lower_fused(graph).groups.front());
-    for (const KernelCandidate& candidate : enumerate_candidates(problem.group().spec, quick_space(), test_device()))
+    for (const KernelCandidate& candidate : enumerate_candidates(problem.group().spec, small_space(), test_device()))
       if (candidate.infeasible.empty()) define(emit(candidate).entry, [this](const Launch& launch) { add(launch); });
   }
 

@@ -25,7 +25,7 @@ std::vector<Case> cases() {
     const Lowering lowering = lower_fused(graph, rules);
     for (const LoweredGroup& group : lowering.groups) {
       int taken = 0;
-      for (KernelCandidate& candidate : enumerate_candidates(group.spec, quick_space(), test_device())) {
+      for (KernelCandidate& candidate : enumerate_candidates(group.spec, small_space(), test_device())) {
         if (!candidate.infeasible.empty() || ++taken > 4) continue;
         found.push_back({std::move(candidate), {.flops = group.flops, .bytes = group.bytes}});
       }

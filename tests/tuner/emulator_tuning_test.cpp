@@ -27,7 +27,7 @@ class EmulatorTuning : public testing::Test {
     request.graph = tiny_dual(precision);
     request.target = "emulator";
     request.device = test_device();
-    request.space = quick_space();
+    request.space = small_space();
     return request;
   }
   TuneReport tune(const TuneRequest& request) { return TuningSession(device_.get(), nullptr, store_).tune(request); }

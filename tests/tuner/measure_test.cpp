@@ -57,7 +57,7 @@ TEST(Measure, TimesAChainAndGivesItsMemoryBack) {
   device.mutable_info().can_measure = true;
   const Graph graph = add_graph();
   const KernelProblem problem = make_kernel_problem(graph, lower_fused(graph).groups.front());
-  const KernelCandidate candidate = enumerate_candidates(problem.group().spec, quick_space(), test_device()).front();
+  const KernelCandidate candidate = enumerate_candidates(problem.group().spec, small_space(), test_device()).front();
   FakeCompiler compiler;
   const KernelSource source = emit(candidate);
   const Plan plan =

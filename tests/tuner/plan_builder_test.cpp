@@ -20,7 +20,7 @@ Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
   std::vector<ChosenKernel> kernels;
   std::vector<int> kernel_of_group;
   for (const LoweredGroup& group : lowering.groups) {
-    for (const KernelCandidate& candidate : enumerate_candidates(group.spec, quick_space(), test_device())) {
+    for (const KernelCandidate& candidate : enumerate_candidates(group.spec, small_space(), test_device())) {
       if (!candidate.infeasible.empty()) continue;
       const KernelSource source = emit(candidate);
       kernels.push_back(
@@ -103,7 +103,7 @@ TEST(KernelProblem, EveryGroupStandsAlone) {
     for (const LoweredGroup& group : lowering.groups) {
       const KernelProblem problem = make_kernel_problem(graph, group);
       for (const KernelCandidate& candidate :
-           enumerate_candidates(problem.group().spec, quick_space(), test_device())) {
+           enumerate_candidates(problem.group().spec, small_space(), test_device())) {
         if (!candidate.infeasible.empty()) continue;
         make_kernel_plan(problem, test_device(), {.tile = candidate.tile, .source = emit(candidate), .images = {}});
         break;

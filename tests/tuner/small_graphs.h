@@ -17,8 +17,19 @@ inline Graph tiny_dual(Dtype precision = Dtype::f16, int batch = 2) {
                     {.batch = batch, .precision = precision});
 }
 
-inline SearchSpace quick_space() {
-  return load_search_space(std::filesystem::path(DUET_SOURCE_DIR) / "schedules" / "quick.yaml");
+// A few candidates of every family that fit the towers of tiny-dual.
+inline SearchSpace small_space() {
+  SearchSpace space;
+  space.name = "small";
+  space.ranges["gemm"] = {{"block_m", {16, 32}}, {"block_n", {16, 32}}, {"block_k", {32}},  {"warps_m", {1, 2}},
+                          {"warps_n", {1, 2}},   {"stages", {2, 3}},    {"split_k", {1, 2}}};
+  space.ranges["attention"] = {{"warps", {1, 2}}, {"block_kv", {16, 32}}, {"stages", {2}}};
+  space.ranges["norm"] = {{"warps_per_row", {1}}, {"rows_per_block", {1, 2, 4}}, {"cached_vectors", {4}}};
+  space.ranges["pointwise"] = {{"threads", {64, 128}}, {"vectors_per_thread", {1, 2}}};
+  space.ranges["embedding"] = {{"warps_per_row", {1}}, {"rows_per_block", {1, 2}}, {"cached_vectors", {4}}};
+  space.ranges["head"] = {{"warps", {4, 8}}, {"columns_per_block", {HeadTile{}.columns_per_block, 16}}};
+  space.ranges["similarity"] = {{"warps", {1, 2, 4}}};
+  return space;
 }
 
 // y = a + b on (4, 40): one pointwise kernel, which a fake device can compute.

@@ -13,7 +13,7 @@ class Verify : public testing::Test {
       : graph_(add_graph()),
         problem_(make_kernel_problem(graph_, lower_fused(graph_).groups.front())),
         verifier_(problem_, 1) {
-    const KernelCandidate candidate = enumerate_candidates(problem_.group().spec, quick_space(), test_device()).front();
+    const KernelCandidate candidate = enumerate_candidates(problem_.group().spec, small_space(), test_device()).front();
     const KernelSource source = emit(candidate);
     plan_ = make_kernel_plan(
         problem_, test_device(),
