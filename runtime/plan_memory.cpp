@@ -74,7 +74,7 @@ DeviceAddress PlanMemory::address(const BufferRef& ref) const {
 }
 
 void PlanMemory::poison(std::byte value) {
-  device_.fill(begin(arena_), value, arena_.bytes);
+  if (arena_.bytes > 0) device_.fill(begin(arena_), value, arena_.bytes);  // a device may refuse an empty fill
   for (const Space& output : outputs_) device_.fill(begin(output), value, output.bytes);
 }
 
