@@ -29,7 +29,7 @@ PlanMemory::PlanMemory(Device& device, const Plan& plan, std::size_t guard_bytes
     outputs_.push_back(
         make_space(fmt::format("output '{}'", tensor.name), static_cast<std::uint64_t>(tensor.device_bytes())));
   }
-  device_.fill(begin(counters_), std::byte{0}, counters_.bytes);
+  if (counters_.bytes > 0) device_.fill(begin(counters_), std::byte{0}, counters_.bytes);
 }
 
 PlanMemory::Space PlanMemory::make_space(std::string name, std::uint64_t bytes) {
