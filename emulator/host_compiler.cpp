@@ -151,7 +151,9 @@ std::vector<std::string> HostCompiler::arguments(const fs::path& source, const f
   // step over the guard of its fiber's stack.
   add({"-std=c++17", "-O2", "-g1", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno", "-ffp-contract=off",
        "-fstack-clash-protection", "-w"});
-  if (version_.find("clang") == std::string::npos) add({"-fno-gnu-unique"});
+  // g++ 12's folding of identical functions merges kernels' helpers over arrays of different extents and then cuts their
+  // loops short ("iteration 2 invokes undefined behavior"): wrong results, seen with odd fragment counts.
+  if (version_.find("clang") == std::string::npos) add({"-fno-gnu-unique", "-fno-ipa-icf"});
   if (options_.sanitize) {
     add({"-fsanitize=address,alignment", "-fno-sanitize-recover=alignment", "-fno-omit-frame-pointer"});
   }
