@@ -221,6 +221,10 @@ void EmulatorDevice::unload(LoadedKernel kernel) noexcept {
   }
 }
 
+void EmulatorDevice::prepare(std::span<const std::string> sources) {
+  compiler_.compile_batches(sources, kStubsPerCompile);
+}
+
 // Compiles what the launches need and is not compiled yet: several stubs a run, as many runs at once as cores.
 void EmulatorDevice::compile(std::span<const Launch> launches) {
   std::vector<Kernel*> pending;

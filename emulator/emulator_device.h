@@ -73,6 +73,8 @@ class EmulatorDevice final : public Device {
   // Keeps the source; capture() compiles it.
   LoadedKernel load(const PlanKernel& kernel) override;
   void unload(LoadedKernel kernel) noexcept override;
+  // Into the compiler's cache, where capture() finds them.
+  void prepare(std::span<const std::string> sources) override;
   // Throws Error(device) with the compiler's message for a kernel that does not compile. The executable must not
   // outlive the device.
   std::unique_ptr<Executable> capture(std::span<const Launch> launches) override;

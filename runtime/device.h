@@ -76,6 +76,9 @@ class Device {
   // Throws Error(missing) when no image fits, naming the architectures there are.
   virtual LoadedKernel load(const PlanKernel& kernel) = 0;
   virtual void unload(LoadedKernel kernel) noexcept = 0;
+  // Tells which generated sources are about to be loaded, so that a device that compiles for itself can do many at
+  // once. Never fails: a source that does not compile says so when it is captured.
+  virtual void prepare(std::span<const std::string> sources) { static_cast<void>(sources); }
   // Turns launches into one executable: streams fork and join inside it.
   virtual std::unique_ptr<Executable> capture(std::span<const Launch> launches) = 0;
 };

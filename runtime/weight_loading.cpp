@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <span>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -18,8 +21,11 @@ constexpr unsigned int kMaxThreads = 8;
 
 class WeightLoader {
  public:
-  WeightLoader(Device& device, const Plan& plan, const WeightProvider& weights, DeviceAddress base)
-      : device_(device), plan_(plan), weights_(weights), base_(base) {}
+  // Takes finished weights, one at a time, with their offset in the weight space.
+  using Sink = std::function<void(std::uint64_t offset, std::span<const std::byte> bytes)>;
+
+  WeightLoader(const Plan& plan, const WeightProvider& weights, Sink sink)
+      : plan_(plan), weights_(weights), sink_(std::move(sink)) {}
 
   void run() {
     const auto count = static_cast<unsigned int>(std::min<std::size_t>(plan_.weights.size(), kMaxThreads));
@@ -57,7 +63,7 @@ class WeightLoader {
            bytes.size(), weight.offset_bytes, plan_.weight_bytes);
     }
     const std::lock_guard lock(mutex_);
-    device_.write(base_ + weight.offset_bytes, bytes);
+    sink_(weight.offset_bytes, bytes);
     report(bytes.size());
   }
 
@@ -71,13 +77,12 @@ class WeightLoader {
     log_at(1, "weights: {} of {}, {:.1f} MB", done_, plan_.weights.size(), static_cast<double>(done_bytes_) / 1e6);
   }
 
-  Device& device_;
   const Plan& plan_;
   const WeightProvider& weights_;
-  DeviceAddress base_;
+  Sink sink_;
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> failed_{false};
-  std::mutex mutex_;  // the device, the failure and the progress
+  std::mutex mutex_;  // the sink, the failure and the progress
   std::exception_ptr failure_;
   std::uint64_t done_bytes_ = 0;
   std::size_t done_ = 0;
@@ -86,7 +91,19 @@ class WeightLoader {
 }  // namespace
 
 void load_weights(Device& device, const Plan& plan, const WeightProvider& weights, DeviceAddress base) {
-  if (!plan.weights.empty()) WeightLoader(device, plan, weights, base).run();
+  if (plan.weights.empty()) return;
+  WeightLoader(plan, weights, [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+    device.write(base + offset, bytes);
+  }).run();
+}
+
+std::vector<std::byte> make_weight_space(const Plan& plan, const WeightProvider& weights) {
+  std::vector<std::byte> space(plan.weight_bytes);
+  if (plan.weights.empty()) return space;
+  WeightLoader(plan, weights, [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+    std::copy(bytes.begin(), bytes.end(), space.begin() + static_cast<std::ptrdiff_t>(offset));
+  }).run();
+  return space;
 }
 
 }  // namespace duet

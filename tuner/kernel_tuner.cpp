@@ -105,17 +105,29 @@ void KernelTuner::prepare() {
   if (tools_.pool != nullptr) tools_.pool->submit(emit(feasible_[order_.front()]), tools_.spec.arch);
 }
 
-// Where nothing is measured the model decides, so that only those it ranks first are worth compiling: the first that
-// is right on a device that executes, the first few for an absent one.
+// For an absent device the model decides, so that only those it ranks first are worth compiling. A device that executes
+// without measuring (the emulator) verifies every candidate, unless told to be content with some.
 SearchLimits KernelTuner::adjusted(SearchLimits limits) const {
-  if (tools_.measurer == nullptr && limits.max_candidates == 0) {
-    limits.first_valid = limits.first_valid || tools_.device != nullptr;
-    limits.max_candidates = limits.first_valid ? 0 : kPredictedCandidates;
-    limits.strategy = "model_order";
-  }
-  if (limits.first_valid || (limits.max_candidates > 0 && limits.strategy == "exhaustive"))
-    limits.strategy = "model_order";
+  if (tools_.device == nullptr && limits.max_candidates == 0 && !limits.first_valid)
+    limits.max_candidates = kPredictedCandidates;
+  const bool by_model =
+      tools_.device == nullptr || limits.first_valid || (limits.max_candidates > 0 && limits.strategy == "exhaustive");
+  if (by_model) limits.strategy = "model_order";
   return limits;
+}
+
+// Where the device compiles for itself, it is told at once what is going to be tried.
+void KernelTuner::prepare_device(int count) {
+  if (tools_.pool != nullptr || tools_.device == nullptr) return;
+  std::vector<std::string> sources;
+  for (std::size_t index : order_) {
+    if (static_cast<int>(sources.size()) == count) break;
+    if (!tried_[index]) sources.push_back(emit(feasible_[index]).text);
+  }
+  const auto start = Clock::now();
+  tools_.device->prepare(sources);
+  counts_.compile_s += seconds_since(start);
+  counts_.compiled += static_cast<int>(sources.size());
 }
 
 bool KernelTuner::may_go_on(const SearchLimits& limits) const {
@@ -132,6 +144,7 @@ const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
   // it.
   const std::size_t ahead =
       tools_.pool == nullptr || limits.first_valid ? 1 : static_cast<std::size_t>(2 * tools_.pool->threads());
+  prepare_device(limits.first_valid ? 1 : total);
   std::deque<Pending> pending;
   int done = 0;
   bool exhausted = false;

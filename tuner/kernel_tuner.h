@@ -83,6 +83,7 @@ class KernelTuner {
   void enumerate(const SearchSpace& space);
   void record_infeasible(const KernelCandidate& candidate);
   SearchLimits adjusted(SearchLimits limits) const;
+  void prepare_device(int count);
   bool may_go_on(const SearchLimits& limits) const;
   std::optional<Pending> next(SearchStrategy& strategy);
   bool known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy);

@@ -33,13 +33,9 @@ class Loaded {
 // One copy of everything but the weights, and several of those.
 class ChainMemory {
  public:
-  ChainMemory(Device& device, const MeasureRequest& request, int copies) : memory_(device, request.plan, 0) {
+  ChainMemory(Device& device, const MeasureRequest& request, const std::vector<DeviceBuffer>& weights)
+      : memory_(device, request.plan, 0), weights_(weights) {
     memory_.poison(std::byte{0});
-    const std::uint64_t bytes = request.plan.weight_bytes;
-    for (int i = 0; bytes > 0 && i < copies; ++i) {
-      weights_.emplace_back(device, bytes);
-      load_weights(device, request.plan, request.weights, weights_.back().address());
-    }
     for (std::size_t i = 0; i < request.plan.inputs.size(); ++i) {
       const PlanTensor& input = request.plan.inputs[i];
       device.write(memory_.address({.space = BufferSpace::input, .index = static_cast<int>(i)}),
@@ -64,7 +60,7 @@ class ChainMemory {
     return weights_[link % weights_.size()].address() + ref.offset_bytes;
   }
   PlanMemory memory_;
-  std::vector<DeviceBuffer> weights_;
+  const std::vector<DeviceBuffer>& weights_;
 };
 
 std::vector<Launch> make_chain(const Plan& plan, LoadedKernel kernel, const ChainMemory& memory, int length) {
@@ -100,6 +96,23 @@ int copies_beyond_cache(std::uint64_t bytes, std::int64_t l2_bytes, int limit) {
 DeviceMeasurer::DeviceMeasurer(Device& device, std::string compiler, MeasureOptions options)
     : device_(device), compiler_(std::move(compiler)), options_(options) {}
 
+const std::vector<DeviceBuffer>& DeviceMeasurer::weight_copies(const MeasureRequest& request, int count) {
+  const Plan& plan = request.plan;
+  const bool same = kept_.provider == &request.weights && kept_.weights == plan.weights &&
+                    kept_.copies.size() == static_cast<std::size_t>(count);
+  if (same) return kept_.copies;
+  kept_ = {};  // gives the old copies back first
+  if (plan.weight_bytes == 0) return kept_.copies;
+  const std::vector<std::byte> space = make_weight_space(plan, request.weights);
+  for (int i = 0; i < count; ++i) {
+    kept_.copies.emplace_back(device_, space.size());
+    device_.write(kept_.copies.back().address(), space);
+  }
+  kept_.provider = &request.weights;
+  kept_.weights = plan.weights;
+  return kept_.copies;
+}
+
 Measurement DeviceMeasurer::measure(const MeasureRequest& request) {
   if (request.plan.steps.size() != 1)
     fail(ErrorKind::internal, "a measurement is of one kernel, not {}", request.plan.steps.size());
@@ -108,7 +121,7 @@ Measurement DeviceMeasurer::measure(const MeasureRequest& request) {
   const int copies = copies_beyond_cache(bytes, device_.info().fingerprint.l2_bytes, limit);
   const int length = chain_length(options_, request.expected_us, copies);
   const Loaded kernel(device_, request.plan.kernels.front());
-  const ChainMemory memory(device_, request, copies);
+  const ChainMemory memory(device_, request, weight_copies(request, copies));
   const auto executable = device_.capture(make_chain(request.plan, kernel.get(), memory, length));
   executable->time_us(options_.warm_up, CacheState::warm);
   Measurement result = sample_until(

@@ -54,6 +54,16 @@ class DeviceMeasurer : public Measurer {
   Measurement measure(const MeasureRequest& request) override;
 
  private:
+  // Copies of a weight space in device memory. Candidates of one problem share them: filling them anew for each took
+  // most of the time of a tuning run.
+  struct WeightCopies {
+    const WeightProvider* provider = nullptr;
+    std::vector<PlanWeight> weights;
+    std::vector<DeviceBuffer> copies;
+  };
+  const std::vector<DeviceBuffer>& weight_copies(const MeasureRequest& request, int count);
+
+  WeightCopies kept_;
   Device& device_;
   std::string compiler_;
   MeasureOptions options_;

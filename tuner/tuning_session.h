@@ -30,8 +30,7 @@ struct TuneRequest {
   ExecutionMode mode = ExecutionMode::streams;
   SearchSpace space;
   std::string strategy = "exhaustive";  // see search.h; ordered by the model when the candidates are limited
-  // 0: all of them where time is measured; else those the model ranks first: 8 for an absent device, and on a device
-  // that only executes the first that is right.
+  // 0: all of them where a device runs them; for an absent device the 8 that the model ranks first.
   int max_candidates_per_kernel = 0;
   double budget_s = 0;  // 0: no limit
   std::uint64_t seed = 1;

@@ -45,9 +45,15 @@ std::string valid_device() {
 }
 
 TEST(DeviceSpec, ShipsTheOrinAndThorModules) {
-  const std::vector<std::string> expected = {"jetson-agx-orin-32gb", "jetson-agx-orin-64gb", "jetson-orin-nano-4gb",
-                                             "jetson-orin-nano-8gb", "jetson-orin-nx-16gb",  "jetson-orin-nx-8gb",
-                                             "jetson-thor-t4000",    "jetson-thor-t5000"};
+  const std::vector<std::string> expected = {"emulator",
+                                             "jetson-agx-orin-32gb",
+                                             "jetson-agx-orin-64gb",
+                                             "jetson-orin-nano-4gb",
+                                             "jetson-orin-nano-8gb",
+                                             "jetson-orin-nx-16gb",
+                                             "jetson-orin-nx-8gb",
+                                             "jetson-thor-t4000",
+                                             "jetson-thor-t5000"};
   EXPECT_EQ(list_devices(kDevices), expected);
   for (const std::string& name : expected) EXPECT_EQ(load_device(kDevices, name).name, name);
 }

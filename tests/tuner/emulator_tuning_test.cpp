@@ -28,6 +28,7 @@ class EmulatorTuning : public testing::Test {
     request.target = "emulator";
     request.device = test_device();
     request.space = small_space();
+    request.max_candidates_per_kernel = 1;
     return request;
   }
   TuneReport tune(const TuneRequest& request) { return TuningSession(device_.get(), nullptr, store_).tune(request); }
