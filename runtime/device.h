@@ -25,7 +25,7 @@ struct DeviceInfo {
   int registers_per_sm = 0;
   int blocks_per_sm = 0;
   std::int64_t memory_bytes = 0;
-  double memory_gbps = 0;    // peak, from clock and bus width; 0 when unknown
+  double memory_gbps = 0;    // peak, from clock and bus width; 0 when unknown; a slice has the whole GPU's
   bool can_measure = false;  // false: times mean nothing here (the emulator)
 };
 

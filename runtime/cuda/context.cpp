@@ -6,17 +6,24 @@
 
 namespace duet {
 
-CudaContext::CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal) : driver_(std::move(driver)) {
+CudaContext::CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal, int sms) : driver_(std::move(driver)) {
   int count = 0;
   DUET_CUDA_CHECK(*driver_, cuDeviceGetCount(&count));
   if (ordinal < 0 || ordinal >= count) {
     fail(ErrorKind::missing, "no GPU number {}: this machine has {}", ordinal, count);
   }
   DUET_CUDA_CHECK(*driver_, cuDeviceGet(&device_, ordinal));
-  DUET_CUDA_CHECK(*driver_, cuDevicePrimaryCtxRetain(&context_, device_));
+  if (sms > 0) {
+    slice_.emplace(*driver_, device_, sms);
+    context_ = slice_->context();
+  } else {
+    DUET_CUDA_CHECK(*driver_, cuDevicePrimaryCtxRetain(&context_, device_));
+  }
 }
 
-CudaContext::~CudaContext() { static_cast<void>(driver_->cuDevicePrimaryCtxRelease(device_)); }
+CudaContext::~CudaContext() {
+  if (!slice_) static_cast<void>(driver_->cuDevicePrimaryCtxRelease(device_));
+}
 
 CudaContext::Scope::Scope(const CudaContext& context) : driver_(context.driver()) {
   DUET_CUDA_CHECK(driver_, cuCtxPushCurrent(context.context_));
@@ -28,6 +35,7 @@ CudaContext::Scope::~Scope() {
 }
 
 CudaStream CudaContext::make_stream() const {
+  if (slice_) return slice_->make_stream();
   CUstream stream = nullptr;
   DUET_CUDA_CHECK(*driver_, cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   return {stream, driver_->cuStreamDestroy};

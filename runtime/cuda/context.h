@@ -1,23 +1,28 @@
-// The primary context of one GPU, retained while this lives, and what is created in it.
+// The context in which a GPU, or a slice of its SMs, is used: the primary one or a green one, and what is created in
+// it.
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "runtime/cuda/driver.h"
+#include "runtime/cuda/green_context.h"
 #include "runtime/cuda/handle.h"
 
 namespace duet {
 
 class CudaContext {
  public:
-  // Throws Error(missing) when there is no GPU of this number, Error(device) when the driver fails.
-  CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal);
+  // `sms`: how many SMs kernels may use, 0 for all. Throws Error(missing) when there is no GPU of this number, what
+  // GreenContext throws for a slice, Error(device) when the driver fails.
+  CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal, int sms = 0);
   ~CudaContext();
   CudaContext(const CudaContext&) = delete;
   CudaContext& operator=(const CudaContext&) = delete;
 
   const CudaDriver& driver() const { return *driver_; }
   CUdevice device() const { return device_; }
+  int slice_sms() const { return slice_ ? slice_->sms() : 0; }  // 0: the whole GPU
 
   // Makes the context current on this thread as long as it lives; any thread may use a device.
   class Scope {
@@ -31,13 +36,14 @@ class CudaContext {
     const CudaDriver& driver_;
   };
 
-  // The context must be current.
+  // The context must be current. What runs in the stream keeps to the slice.
   CudaStream make_stream() const;
   CudaEvent make_event(unsigned int flags) const;
 
  private:
   std::shared_ptr<const CudaDriver> driver_;
   CUdevice device_ = 0;
+  std::optional<GreenContext> slice_;
   CUcontext context_ = nullptr;
 };
 

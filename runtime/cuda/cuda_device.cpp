@@ -16,23 +16,42 @@ namespace {
 // Above this, a kernel must ask for its shared memory.
 constexpr int kSmemBytesWithoutOptIn = 48 * 1024;
 
+// Damage and a missing entry are the image's fault, anything else the device's.
+ErrorKind kind_of_refusal(CUresult result) {
+  switch (result) {
+    case CUDA_ERROR_INVALID_IMAGE:
+    case CUDA_ERROR_INVALID_SOURCE:
+    case CUDA_ERROR_INVALID_PTX:
+    case CUDA_ERROR_UNSUPPORTED_PTX_VERSION:
+    case CUDA_ERROR_NO_BINARY_FOR_GPU:
+    case CUDA_ERROR_NOT_FOUND:
+      return ErrorKind::input;
+    default:
+      return ErrorKind::device;
+  }
+}
+
+// The driver may look into an image only when its first kernel is asked for: both calls refuse with the same words.
+void require_accepted(const CudaDriver& driver, CUresult result, const PlanKernel& kernel, const KernelImage& image) {
+  if (result == CUDA_SUCCESS) return;
+  if (result == CUDA_ERROR_NOT_FOUND) {
+    fail(ErrorKind::input, "kernel {}: its image holds no such entry: {}", kernel.entry, driver.error_text(result));
+  }
+  fail(kind_of_refusal(result), "kernel {}: the driver refuses its image for {} ({} bytes, {}): {}", kernel.entry,
+       image.arch, image.bytes.size(), image.compiler, driver.error_text(result));
+}
+
 CudaLibrary load_library(const CudaDriver& driver, const PlanKernel& kernel, const KernelImage& image) {
   CUlibrary library = nullptr;
-  const CUresult result =
-      driver.cuLibraryLoadData(&library, image.bytes.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
-  if (result != CUDA_SUCCESS) {
-    fail(ErrorKind::device, "kernel {}: the driver refuses its image for {} ({} bytes, {}): {}", kernel.entry,
-         image.arch, image.bytes.size(), image.compiler, driver.error_text(result));
-  }
+  require_accepted(driver,
+                   driver.cuLibraryLoadData(&library, image.bytes.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
+                   kernel, image);
   return {library, driver.cuLibraryUnload};
 }
 
-CUkernel find_kernel(const CudaDriver& driver, const PlanKernel& kernel, CUlibrary library) {
+CUkernel find_kernel(const CudaDriver& driver, const PlanKernel& kernel, const KernelImage& image, CUlibrary library) {
   CUkernel loaded = nullptr;
-  const CUresult result = driver.cuLibraryGetKernel(&loaded, library, kernel.entry.c_str());
-  if (result != CUDA_SUCCESS) {
-    fail(ErrorKind::input, "kernel {}: its image holds no such entry: {}", kernel.entry, driver.error_text(result));
-  }
+  require_accepted(driver, driver.cuLibraryGetKernel(&loaded, library, kernel.entry.c_str()), kernel, image);
   return loaded;
 }
 
@@ -45,8 +64,8 @@ void require_intact(const PlanKernel& kernel, const KernelImage& image) {
 
 }  // namespace
 
-std::unique_ptr<CudaDevice> CudaDevice::open(int ordinal) {
-  auto context = std::make_unique<CudaContext>(load_cuda_driver(), ordinal);
+std::unique_ptr<CudaDevice> CudaDevice::open(int ordinal, int sms) {
+  auto context = std::make_unique<CudaContext>(load_cuda_driver(), ordinal, sms);
   return std::unique_ptr<CudaDevice>(new CudaDevice(std::move(context)));
 }
 
@@ -136,7 +155,7 @@ LoadedKernel CudaDevice::load(const PlanKernel& kernel) {
   }
   const CudaContext::Scope scope(*context_);
   CudaLibrary library = load_library(context_->driver(), kernel, image);
-  CUkernel loaded = find_kernel(context_->driver(), kernel, library.get());
+  CUkernel loaded = find_kernel(context_->driver(), kernel, image, library.get());
   allow_shared_memory(kernel, loaded);
   const LoadedKernel result{reinterpret_cast<std::uint64_t>(loaded)};
   const std::lock_guard lock(mutex_);

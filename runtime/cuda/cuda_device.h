@@ -1,4 +1,4 @@
-// A GPU through the CUDA driver.
+// A GPU, or a slice of its SMs, through the CUDA driver.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,9 @@ namespace duet {
 
 class CudaDevice : public Device {
  public:
-  // Throws Error(missing) when there is no driver or no such GPU, in one sentence that names what still works.
-  static std::unique_ptr<CudaDevice> open(int ordinal = 0);
+  // `sms`: how many SMs kernels may use, 0 for all. Throws Error(missing) when there is no driver, no such GPU, or no
+  // green contexts for a slice, Error(usage) when this GPU has no slice of that size: one sentence with the next step.
+  static std::unique_ptr<CudaDevice> open(int ordinal = 0, int sms = 0);
   // Whether open() finds a GPU; else `why` (when given) holds the reason.
   static bool available(std::string* why = nullptr);
   ~CudaDevice() override;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "runtime/cuda/nvml.h"
+#include "runtime/cuda/slice_name.h"
 
 namespace duet {
 namespace {
@@ -21,13 +22,19 @@ std::string device_name(const CudaContext& context) {
   return jetson_module().value_or(name.data());
 }
 
+// A slice is named with its share: its plans are no plans for the whole.
+std::string sliced_name(std::string name, int slice_sms, int all_sms) {
+  return slice_sms == 0 ? name : fmt::format("{}, {} of {} SMs", name, slice_sms, all_sms);
+}
+
 DeviceFingerprint query_fingerprint(const CudaContext& context, const ClockReading& clocks) {
   DeviceFingerprint fingerprint;
-  fingerprint.target = "auto";
-  fingerprint.module = device_name(context);
+  const int all_sms = attribute(context, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  fingerprint.target = slice_target(context.slice_sms());
+  fingerprint.module = sliced_name(device_name(context), context.slice_sms(), all_sms);
   fingerprint.arch = fmt::format("sm_{}{}", attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
                                  attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR));
-  fingerprint.sm_count = attribute(context, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  fingerprint.sm_count = context.slice_sms() > 0 ? context.slice_sms() : all_sms;
   fingerprint.sm_clock_mhz = clocks.max_sm_clock_mhz;
   if (fingerprint.sm_clock_mhz == 0) {
     fingerprint.sm_clock_mhz = attribute(context, CU_DEVICE_ATTRIBUTE_CLOCK_RATE) / 1000;
@@ -40,8 +47,9 @@ DeviceFingerprint query_fingerprint(const CudaContext& context, const ClockReadi
   return fingerprint;
 }
 
-// Two transfers a clock. The driver of an integrated GPU gives the GPU's clock for the memory's: the board's own file
-// decides there, where it is readable.
+// The whole device's, for a slice too: how much of it K SMs can draw is not known. Two transfers a clock, as every DDR,
+// GDDR and HBM generation counts its clock here. The driver of an integrated GPU gives the GPU's clock for the
+// memory's: the board's own file decides there, where it is readable.
 double peak_memory_gbps(const CudaContext& context, const ClockReading& clocks) {
   double clock_mhz = attribute(context, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE) / 1000.0;
   if (attribute(context, CU_DEVICE_ATTRIBUTE_INTEGRATED) != 0) clock_mhz = clocks.max_memory_clock_mhz;
@@ -73,10 +81,6 @@ DeviceInfo query_device_info(const CudaContext& context) {
   info.smem_bytes_per_sm = attribute(context, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
   info.threads_per_sm = attribute(context, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR);
   info.registers_per_sm = attribute(context, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR);
-  info.blocks_per_sm = attribute(context, CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR);
-  // Two transfers a clock, as every DDR, GDDR and HBM generation counts its clock here.
-  info.memory_gbps =
-      2e-3 * info.fingerprint.memory_clock_mhz * attribute(context, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH) / 8.0;
   info.blocks_per_sm = attribute(context, CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR);
   info.memory_gbps = peak_memory_gbps(context, clocks);
   std::size_t memory_bytes = 0;

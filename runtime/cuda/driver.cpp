@@ -29,16 +29,23 @@ GetProcAddress open_library(const char* library) {
   return resolve;
 }
 
+// Null where the driver does not have it.
 template <typename Function>
-void resolve_function(GetProcAddress resolve, Function& function, const char* name, int version) {
+void find_function(GetProcAddress resolve, Function& function, const char* name, int version) {
   void* address = nullptr;
   CUdriverProcAddressQueryResult found{};
   const CUresult result = resolve(name, &address, version, CU_GET_PROC_ADDRESS_DEFAULT, &found);
-  if (result != CUDA_SUCCESS || found != CU_GET_PROC_ADDRESS_SUCCESS || address == nullptr) {
+  const bool usable = result == CUDA_SUCCESS && found == CU_GET_PROC_ADDRESS_SUCCESS;
+  function = usable ? function_cast<Function>(address) : nullptr;
+}
+
+template <typename Function>
+void resolve_function(GetProcAddress resolve, Function& function, const char* name, int version) {
+  find_function(resolve, function, name, version);
+  if (function == nullptr) {
     fail(ErrorKind::missing, "the CUDA driver has no {} of CUDA {}.{}: update it; {}", name, version / 1000,
          version % 1000 / 10, kStillWorks);
   }
-  function = function_cast<Function>(address);
 }
 
 void initialise(CudaDriver& driver) {
@@ -63,6 +70,9 @@ std::shared_ptr<const CudaDriver> load_cuda_driver(const char* library) {
   resolve_function(resolve, driver->function, #function, version);
   DUET_CUDA_FUNCTIONS(DUET_CUDA_RESOLVE)
 #undef DUET_CUDA_RESOLVE
+#define DUET_CUDA_FIND(function, version, parameters) find_function(resolve, driver->function, #function, version);
+  DUET_CUDA_GREEN_FUNCTIONS(DUET_CUDA_FIND)
+#undef DUET_CUDA_FIND
   initialise(*driver);
   return driver;
 }

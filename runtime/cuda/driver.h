@@ -61,9 +61,28 @@ namespace duet {
   X(cuGraphDestroy, 10000, (CUgraph graph))                                                                       \
   X(cuGraphExecDestroy, 10000, (CUgraphExec executable))
 
+// Green contexts: a part of a GPU's SMs. Null where the driver is older than CUDA 12.4; absent where cuda.h is.
+#if CUDA_VERSION >= 12040
+#define DUET_CUDA_GREEN_FUNCTIONS(X)                                                                                   \
+  X(cuDeviceGetDevResource, 12040, (CUdevice device, CUdevResource * resource, CUdevResourceType type))                \
+  X(cuDevSmResourceSplitByCount, 12040,                                                                                \
+    (CUdevResource * groups, unsigned int* count, const CUdevResource* input, CUdevResource* rest, unsigned int flags, \
+     unsigned int sms))                                                                                                \
+  X(cuDevResourceGenerateDesc, 12040,                                                                                  \
+    (CUdevResourceDesc * description, CUdevResource * resources, unsigned int count))                                  \
+  X(cuGreenCtxCreate, 12040,                                                                                           \
+    (CUgreenCtx * context, CUdevResourceDesc description, CUdevice device, unsigned int flags))                        \
+  X(cuGreenCtxDestroy, 12040, (CUgreenCtx context))                                                                    \
+  X(cuCtxFromGreenCtx, 12040, (CUcontext * context, CUgreenCtx green))                                                 \
+  X(cuGreenCtxStreamCreate, 12050, (CUstream * stream, CUgreenCtx context, unsigned int flags, int priority))
+#else
+#define DUET_CUDA_GREEN_FUNCTIONS(X)
+#endif
+
 struct CudaDriver {
 #define DUET_CUDA_MEMBER(function, version, parameters) CUresult(CUDAAPI* function) parameters = nullptr;
   DUET_CUDA_FUNCTIONS(DUET_CUDA_MEMBER)
+  DUET_CUDA_GREEN_FUNCTIONS(DUET_CUDA_MEMBER)
 #undef DUET_CUDA_MEMBER
   int version = 0;  // as cuDriverGetVersion gives it: 13000 is CUDA 13.0
 
