@@ -220,7 +220,7 @@ TEST_F(CudaDeviceTest, BadImagesAreRefused) {
   PlanKernel nonsense = kernel("add_value", 32);
   nonsense.images[0].bytes.assign(64, std::byte{0});
   nonsense.images[0].hash = hash_bytes(nonsense.images[0].bytes);
-  EXPECT_THAT(error_of(ErrorKind::device, [&] { device_->load(nonsense); }), HasSubstr("CUDA_ERROR_"));
+  EXPECT_THAT(error_of(ErrorKind::input, [&] { device_->load(nonsense); }), HasSubstr("CUDA_ERROR_"));
   EXPECT_THAT(error_of(ErrorKind::input, [&] { device_->load(kernel("no_such_entry", 32)); }),
               HasSubstr("no_such_entry"));
   PlanKernel foreign = kernel("add_value", 32);

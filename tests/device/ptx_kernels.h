@@ -65,6 +65,29 @@ again:
   ret;
 }
 
+// data[block] = the SM it ran on, after `cycles` clocks: a full grid spreads over all SMs there are.
+.visible .entry record_sm(.param .align 8 .b8 p[16])
+{
+  .reg .pred %q;
+  .reg .b32 %r<3>;
+  .reg .b64 %d<6>;
+  ld.param.u64 %d0, [p];
+  ld.param.u32 %r0, [p+8];
+  cvt.u64.u32 %d1, %r0;
+  mov.u64 %d2, %clock64;
+again:
+  mov.u64 %d3, %clock64;
+  sub.u64 %d4, %d3, %d2;
+  setp.lt.u64 %q, %d4, %d1;
+  @%q bra again;
+  mov.u32 %r1, %ctaid.x;
+  mov.u32 %r2, %smid;
+  mul.wide.u32 %d5, %r1, 4;
+  add.u64 %d0, %d0, %d5;
+  st.global.u32 [%d0], %r2;
+  ret;
+}
+
 // data[0] = what it reads back from byte `offset` of dynamic shared memory.
 .extern .shared .align 16 .b8 smem[];
 .visible .entry shared_round_trip(.param .align 8 .b8 p[16])
