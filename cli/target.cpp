@@ -6,6 +6,7 @@
 #include "cli/data_files.h"
 #include "emulator/emulator_device.h"
 #include "runtime/cuda/cuda_device.h"
+#include "runtime/cuda/slice_name.h"
 #include "tuner/compile_cache.h"
 #include "tuner/live_device_spec.h"
 #include "tuner/nvrtc_compiler.h"
@@ -28,10 +29,10 @@ class DiskCachedNvrtc : public KernelCompiler {
   CachedCompiler cached_;
 };
 
-Target open_gpu() {
+Target open_gpu(int sms) {
   Target target;
-  target.name = "auto";
-  target.device = CudaDevice::open();
+  target.name = slice_target(sms);
+  target.device = CudaDevice::open(0, sms);
   const DeviceInfo& info = target.device->info();
   target.spec = live_device_spec(info);
   target.compiler = std::make_unique<DiskCachedNvrtc>(info.fingerprint.driver_version / 1000);
@@ -51,7 +52,7 @@ Target open_emulator() {
 }  // namespace
 
 Target open_target(const std::string& name) {
-  if (name == "auto") return open_gpu();
+  if (const std::optional<int> sms = parse_slice_target(name)) return open_gpu(*sms);
   if (name == "emulator") return open_emulator();
   Target target;
   target.name = name;

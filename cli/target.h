@@ -1,4 +1,5 @@
-// A target by name: the GPU here (`auto`), the emulator, or a device described in devices/*.yaml.
+// A target by name: the GPU here (`auto`), a slice of it (`auto/16sm`), the emulator, or a device described in
+// devices/*.yaml.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,7 @@ struct Target {
 };
 
 inline constexpr const char* kTargetHelp =
-    "auto (the GPU here), emulator, or a device of devices/ such as jetson-orin-nx-16gb@25W";
+    "auto (the GPU here), auto/16sm (16 of its SMs), emulator, or a device of devices/ such as jetson-orin-nx-16gb@25W";
 
 // Throws Error(missing) when the machine lacks what the target needs (driver, NVRTC, host compiler), naming what still
 // works.
