@@ -6,6 +6,8 @@ find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(SQLite3 REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
 if(DUET_BUILD_EMULATOR)
   find_package(Boost REQUIRED COMPONENTS context)
 endif()
@@ -20,6 +22,8 @@ if(DUET_BUILD_BENCH)
 endif()
 
 find_path(DUET_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_path(DUET_UTF8PROC_INCLUDE_DIR utf8proc.h REQUIRED)
+find_library(DUET_UTF8PROC_LIBRARY utf8proc REQUIRED)
 
 # cuda.h and nvrtc.h are needed for their types alone; nothing is linked. They come from an installed toolkit or from
 # the Python packages that scripts/install-dependencies puts under .deps/.
