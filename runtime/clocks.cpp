@@ -1,51 +1,18 @@
 #include "runtime/clocks.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <fstream>
 #include <string_view>
-#include <system_error>
+
+#include "runtime/sysfs.h"
 
 namespace duet {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxFileBytes = 1 << 20;
-
-// Sysfs files say nothing of their size, and may vanish or refuse: an empty text then.
-std::string read_small_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxFileBytes, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\0' || text.back() == ' ')) text.pop_back();
-  return text;
-}
-
-std::optional<long long> parse_number(std::string_view text) {
-  long long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end == text.data()) return std::nullopt;
-  return value;
-}
-
-std::optional<long long> read_number(const fs::path& path) { return parse_number(read_small_file(path)); }
-
 int read_mhz(const fs::path& path) {
   const long long hertz = read_number(path).value_or(0);
   return hertz > 0 && hertz < 100'000'000'000 ? static_cast<int>(hertz / 1'000'000) : 0;
-}
-
-std::vector<fs::path> list_folder(const fs::path& folder) {
-  std::vector<fs::path> entries;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    entries.push_back(it->path());
-  }
-  std::sort(entries.begin(), entries.end());
-  return entries;
 }
 
 bool contains_any(std::string_view text, std::initializer_list<std::string_view> words) {
@@ -117,29 +84,7 @@ std::string power_mode(const fs::path& root) {
   return name.empty() ? "mode " + std::to_string(*id) : name;
 }
 
-struct ModuleName {
-  std::string_view part;  // of /proc/device-tree/compatible
-  std::string_view name;
-};
-constexpr std::array kModules{
-    ModuleName{"p3767-0000", "Jetson Orin NX 16GB"},        ModuleName{"p3767-0001", "Jetson Orin NX 8GB"},
-    ModuleName{"p3767-0003", "Jetson Orin Nano 8GB"},       ModuleName{"p3767-0005", "Jetson Orin Nano 8GB"},
-    ModuleName{"p3767-0004", "Jetson Orin Nano 4GB"},       ModuleName{"p3701-0000", "Jetson AGX Orin"},
-    ModuleName{"p3701-0004", "Jetson AGX Orin 32GB"},       ModuleName{"p3701-0005", "Jetson AGX Orin 64GB"},
-    ModuleName{"p3701-0008", "Jetson AGX Orin Industrial"}, ModuleName{"p3834-0008", "Jetson Thor T5000"},
-};
-
 }  // namespace
-
-std::optional<std::string> jetson_module(const fs::path& root) {
-  const std::string compatible = read_small_file(root / "proc/device-tree/compatible");
-  for (const ModuleName& module : kModules) {
-    if (compatible.find(module.part) != std::string::npos) return std::string(module.name);
-  }
-  if (!contains_any(compatible, {"nvidia,tegra", "nvidia,p3"})) return std::nullopt;
-  const std::string board = read_small_file(root / "proc/device-tree/model");
-  return board.empty() ? "Jetson" : board;
-}
 
 ClockReading read_jetson_clocks(const fs::path& root) {
   ClockReading reading;

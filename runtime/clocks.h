@@ -25,10 +25,7 @@ struct ClockReading {
   std::string power_mode;  // "MAXN", "30W"; the enforced limit ("700 W") of a discrete GPU
 };
 
-// The module ("Jetson Orin NX 16GB"), the board's own name when the module is not known; none when this is no Jetson.
-// `root` stands for "/" in the tests, here and below.
-std::optional<std::string> jetson_module(const std::filesystem::path& root = "/");
-// Never throws: what cannot be read stays unknown.
+// Never throws: what cannot be read stays unknown. `root` stands for "/" in the tests.
 ClockReading read_jetson_clocks(const std::filesystem::path& root = "/");
 
 }  // namespace duet

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "runtime/board.h"
 #include "runtime/cuda/nvml.h"
 #include "runtime/cuda/slice_name.h"
 
@@ -16,10 +17,11 @@ int attribute(const CudaContext& context, CUdevice_attribute which) {
   return value;
 }
 
-std::string device_name(const CudaContext& context) {
+std::string device_name(const CudaContext& context, int all_sms) {
+  if (const Board board = recognise_board("/", all_sms); board.jetson) return board.module;
   std::array<char, 256> name{};
   DUET_CUDA_CHECK(context.driver(), cuDeviceGetName(name.data(), static_cast<int>(name.size()), context.device()));
-  return jetson_module().value_or(name.data());
+  return name.data();
 }
 
 // A slice is named with its share: its plans are no plans for the whole.
@@ -31,7 +33,7 @@ DeviceFingerprint query_fingerprint(const CudaContext& context, const ClockReadi
   DeviceFingerprint fingerprint;
   const int all_sms = attribute(context, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   fingerprint.target = slice_target(context.slice_sms());
-  fingerprint.module = sliced_name(device_name(context), context.slice_sms(), all_sms);
+  fingerprint.module = sliced_name(device_name(context, all_sms), context.slice_sms(), all_sms);
   fingerprint.arch = fmt::format("sm_{}{}", attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
                                  attribute(context, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR));
   fingerprint.sm_count = context.slice_sms() > 0 ? context.slice_sms() : all_sms;
@@ -91,7 +93,7 @@ DeviceInfo query_device_info(const CudaContext& context) {
 }
 
 ClockReading read_clocks(const CudaContext& context) {
-  if (jetson_module()) return read_jetson_clocks();
+  if (recognise_board().jetson) return read_jetson_clocks();
   std::array<char, 64> id{};
   DUET_CUDA_CHECK(context.driver(), cuDeviceGetPCIBusId(id.data(), static_cast<int>(id.size()), context.device()));
   return read_nvml_clocks(id.data());
