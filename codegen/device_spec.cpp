@@ -72,6 +72,12 @@ class DeviceFile {
     return device_;
   }
 
+  std::vector<std::string> modes() const {
+    std::vector<std::string> names;
+    for (const auto& [name, mode] : require("modes").fields) names.push_back(name);
+    return names;
+  }
+
  private:
   [[noreturn]] void fail_at(int line, std::string_view message) const {
     fail(ErrorKind::input, "{}:{}: {}", file_, line, message);
@@ -141,7 +147,7 @@ class DeviceFile {
     }
     if (chosen.name.empty())
       fail_at(wanted.empty() ? require("default_mode").line : modes.line,
-              fmt::format("no power mode '{}': this file has {}", base.power_mode, mode_names(modes)));
+              fmt::format("no power mode '{}': this file has {}", base.power_mode, fmt::join(this->modes(), ", ")));
     device_ = std::move(chosen);
   }
 
@@ -156,12 +162,6 @@ class DeviceFile {
                 fmt::format("mode {}: a mode sets sm_count, sm_clock_mhz and memory_gbps, not '{}'", name, key));
       set_number(*field, node);
     }
-  }
-
-  static std::string mode_names(const YamlNode& modes) {
-    std::vector<std::string_view> names;
-    for (const auto& [name, mode] : modes.fields) names.push_back(name);
-    return fmt::format("{}", fmt::join(names, ", "));
   }
 
   // The stored values are operations a cycle and SM until here.
@@ -193,20 +193,30 @@ bool is_plain_name(std::string_view name) {
   });
 }
 
+DeviceFile open_device_file(const std::filesystem::path& directory, std::string_view name) {
+  const std::filesystem::path path = directory / (std::string(name) + ".yaml");
+  if (!is_plain_name(name) || !std::filesystem::is_regular_file(path))
+    fail(ErrorKind::input, "unknown device '{}': {} has {}", name, directory.string(),
+         fmt::join(list_devices(directory), ", "));
+  return DeviceFile(path.string(), read_text_file(path, kMaxFileBytes));
+}
+
 }  // namespace
 
 DeviceSpec load_device(const std::filesystem::path& directory, std::string_view name) {
   const std::size_t at = name.find('@');
   const std::string_view module = name.substr(0, at);
   const std::string_view mode = at == std::string_view::npos ? std::string_view{} : name.substr(at + 1);
-  const std::filesystem::path path = directory / (std::string(module) + ".yaml");
-  if (!is_plain_name(module) || !std::filesystem::is_regular_file(path))
-    fail(ErrorKind::input, "unknown device '{}': {} has {}", module, directory.string(),
-         fmt::join(list_devices(directory), ", "));
   if (at != std::string_view::npos && mode.empty())
     fail(ErrorKind::input, "device '{}': a power mode must follow the @", name);
-  const std::string text = read_text_file(path, kMaxFileBytes);
-  return DeviceFile(path.string(), text).read(module, mode);
+  return open_device_file(directory, module).read(module, mode);
+}
+
+std::vector<DeviceSpec> load_device_modes(const std::filesystem::path& directory, std::string_view name) {
+  std::vector<DeviceSpec> specs;
+  for (const std::string& mode : open_device_file(directory, name).modes())
+    specs.push_back(load_device(directory, fmt::format("{}@{}", name, mode)));
+  return specs;
 }
 
 std::vector<std::string> list_devices(const std::filesystem::path& directory) {

@@ -37,6 +37,8 @@ struct DeviceSpec {
 // Throws Error(input) with file and line. `name` may carry a mode: "jetson-orin-nx-16gb@25W"; without one, the file's
 // default mode. `directory` is devices/.
 DeviceSpec load_device(const std::filesystem::path& directory, std::string_view name);
+// One for each power mode of a device's file, in its order. `name` carries no mode.
+std::vector<DeviceSpec> load_device_modes(const std::filesystem::path& directory, std::string_view name);
 std::vector<std::string> list_devices(const std::filesystem::path& directory);
 
 }  // namespace duet

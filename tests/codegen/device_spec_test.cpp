@@ -44,16 +44,21 @@ std::string valid_device() {
                   "name: board");
 }
 
-TEST(DeviceSpec, ShipsTheOrinAndThorModules) {
+TEST(DeviceSpec, ShipsEveryModule) {
   const std::vector<std::string> expected = {"emulator",
                                              "jetson-agx-orin-32gb",
                                              "jetson-agx-orin-64gb",
+                                             "jetson-agx-orin-industrial",
+                                             "jetson-agx-xavier",
+                                             "jetson-nano",
                                              "jetson-orin-nano-4gb",
                                              "jetson-orin-nano-8gb",
                                              "jetson-orin-nx-16gb",
                                              "jetson-orin-nx-8gb",
                                              "jetson-thor-t4000",
-                                             "jetson-thor-t5000"};
+                                             "jetson-thor-t5000",
+                                             "jetson-tx2",
+                                             "jetson-xavier-nx"};
   EXPECT_EQ(list_devices(kDevices), expected);
   for (const std::string& name : expected) EXPECT_EQ(load_device(kDevices, name).name, name);
 }
@@ -71,6 +76,30 @@ TEST(DeviceSpec, AModeSetsSmsClockAndPeaks) {
   EXPECT_NEAR(load_device(kDevices, "jetson-thor-t5000").fp16_tflops, 258, 2);
   EXPECT_EQ(load_device(kDevices, "jetson-orin-nano-8gb@7W").memory_gbps, 68);
   EXPECT_EQ(load_device(kDevices, "jetson-orin-nano-8gb@25W").memory_gbps, 102);
+}
+
+TEST(DeviceSpec, LoadsEveryModeInTheFilesOrder) {
+  const std::vector<DeviceSpec> modes = load_device_modes(kDevices, "jetson-agx-orin-32gb");
+  ASSERT_EQ(modes.size(), 4U);
+  EXPECT_EQ(modes[0].power_mode, "15W");
+  EXPECT_EQ(modes[0].sm_count, 6);
+  EXPECT_EQ(modes[3].power_mode, "MAXN");
+  EXPECT_EQ(modes[3].sm_count, 14);
+  EXPECT_NE(refusal([] { load_device_modes(kDevices, "jetson-agx-orin-32gb@15W"); }), "accepted");
+}
+
+// The peaks of data sheets, within what their rounding allows.
+TEST(DeviceSpec, PeaksAgreeWithTheDataSheets) {
+  const std::pair<const char*, double> peaks[] = {
+      {"jetson-nano", 0.47},          {"jetson-tx2", 1.3},
+      {"jetson-xavier-nx", 6.8},      {"jetson-agx-xavier", 11},
+      {"jetson-orin-nano-4gb", 5.1},  {"jetson-orin-nano-4gb@MAXN_SUPER", 8.4},
+      {"jetson-orin-nano-8gb", 10.2}, {"jetson-orin-nano-8gb@MAXN_SUPER", 16.7},
+      {"jetson-orin-nx-8gb@40W", 19}, {"jetson-orin-nx-16gb@40W", 19},
+      {"jetson-agx-orin-32gb", 26.7}, {"jetson-agx-orin-industrial", 39},
+      {"jetson-thor-t4000", 150}};
+  for (const auto& [name, tflops] : peaks)
+    EXPECT_NEAR(load_device(kDevices, name).fp16_tflops, tflops, 0.04 * tflops) << name;
 }
 
 TEST(DeviceSpec, CarriesHowWellEachValueIsKnown) {
