@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 
@@ -26,14 +27,15 @@ std::optional<Arch> parse_arch(std::string_view text) {
   return arch;
 }
 
-// How well an image suits the device: the number of its architecture, 0 when it does not run there.
-int suitability(const KernelImage& image, Arch device, int cuda_major) {
+// How well an image suits the device: the number of its architecture, then its compiler's CUDA; none when it does not
+// run there.
+std::optional<std::pair<int, int>> suitability(const KernelImage& image, Arch device, int cuda_major) {
   const std::optional<Arch> made_for = parse_arch(image.arch);
-  if (!made_for || image.cuda_major > cuda_major) return 0;
-  if (made_for->number == device.number) return made_for->number;
+  if (!made_for || image.cuda_major > cuda_major) return std::nullopt;
   const bool compatible =
       !made_for->specific && made_for->number / 10 == device.number / 10 && made_for->number < device.number;
-  return compatible ? made_for->number : 0;
+  if (made_for->number != device.number && !compatible) return std::nullopt;
+  return std::pair(made_for->number, image.cuda_major);
 }
 
 std::string list_images(const PlanKernel& kernel) {
@@ -50,12 +52,12 @@ std::string list_images(const PlanKernel& kernel) {
 const KernelImage& choose_image(const PlanKernel& kernel, std::string_view arch, int cuda_major) {
   const std::optional<Arch> device = parse_arch(arch);
   const KernelImage* best = nullptr;
-  int best_number = 0;
+  std::optional<std::pair<int, int>> best_suits;
   for (const KernelImage& image : kernel.images) {
-    const int number = device ? suitability(image, *device, cuda_major) : 0;
-    if (number > best_number) {
+    const auto suits = device ? suitability(image, *device, cuda_major) : std::nullopt;
+    if (suits > best_suits) {  // none is less than any
       best = &image;
-      best_number = number;
+      best_suits = suits;
     }
   }
   if (best != nullptr) return *best;

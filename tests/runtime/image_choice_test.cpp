@@ -55,6 +55,13 @@ TEST(ImageChoice, NeverTakesAHigherMinorAnotherMajorOrASpecificArchitecture) {
   EXPECT_THAT(refusal({{"sm_11", 12}}, "sm_110"), HasSubstr("no image"));
 }
 
+TEST(ImageChoice, TakesTheNewestCudaThatTheDriverTakes) {
+  const PlanKernel kernel = kernel_with({{"sm_80", 13}, {"sm_87", 12}, {"sm_87", 13}, {"sm_87", 11}});
+  EXPECT_EQ(choose_image(kernel, "sm_87", 13).cuda_major, 13);
+  EXPECT_EQ(choose_image(kernel, "sm_87", 12).cuda_major, 12);
+  EXPECT_EQ(choose_image(kernel, "sm_87", 14).arch, "sm_87");
+}
+
 TEST(ImageChoice, PassesOverImagesOfANewerCuda) {
   EXPECT_EQ(chosen({{"sm_87", 13}, {"sm_87", 12}}, "sm_87", 12), "sm_87");
   EXPECT_THAT(refusal({{"sm_87", 13}}, "sm_87", 12), HasSubstr("CUDA 12 driver"));
