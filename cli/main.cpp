@@ -1,5 +1,6 @@
 // The `duet` command: parses arguments, dispatches, and turns errors into one line and an exit code.
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <cstdio>
 #include <exception>
@@ -48,6 +49,9 @@ int run(int argc, char** argv) {
   return duet::was_interrupted() ? duet::kInterruptedExitCode : 0;
 }
 
+  app.add_option_function<std::string>(
+      "--nvrtc", [](const std::string& which) { ::setenv("DUET_NVRTC", which.c_str(), 1); },
+      "The compiler: path of a libnvrtc.so, or a CUDA major such as 12 (default: the newest that the driver takes)");
 }  // namespace
 
 int main(int argc, char** argv) {

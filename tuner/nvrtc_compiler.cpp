@@ -101,6 +101,11 @@ std::string NvrtcCompiler::options() const {
   return fmt::format("{} headers={}", fmt::join(kOptions, " "), headers_hash_);
 }
 
+std::string NvrtcCompiler::why_unsupported(std::string_view arch) const {
+  if (std::string old = why_too_old(arch); !old.empty()) return old;
+  return duet::why_unsupported(arch, library().version, library().architectures);
+}
+
 CompileResult NvrtcCompiler::compile(const KernelSource& source, const std::string& arch) {
   const auto start = std::chrono::steady_clock::now();
   const NvrtcLibrary& nvrtc = library();
@@ -109,6 +114,8 @@ CompileResult NvrtcCompiler::compile(const KernelSource& source, const std::stri
   options.push_back(architecture.c_str());
 
   CompileResult result;
+  result.log = why_unsupported(arch);
+  if (!result.log.empty()) return result;
   Program program(nvrtc, source, headers_);
   const nvrtcResult outcome = program.compile(options);
   result.log = program.log();

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tuner/kernel_compiler.h"
@@ -32,6 +33,8 @@ class NvrtcCompiler : public KernelCompiler {
   CompileResult compile(const KernelSource& source, const std::string& arch) override;
   std::string version() const override;  // "NVRTC 13.0"; opens the library
   std::string options() const override;  // with the hash of the headers
+  // Why it does not compile for an architecture, with the next step; empty when it does. Opens the library.
+  std::string why_unsupported(std::string_view arch) const;
 
  private:
   const NvrtcLibrary& library() const;

@@ -96,6 +96,18 @@ bool resolve_all(void* handle, NvrtcLibrary& library) {
          resolve(handle, "nvrtcGetProgramLog", library.get_program_log);
 }
 
+// The functions are younger than NVRTC itself: without them the library cannot say.
+std::vector<int> known_architectures(void* handle) {
+  decltype(&::nvrtcGetNumSupportedArchs) count_of = nullptr;
+  decltype(&::nvrtcGetSupportedArchs) list = nullptr;
+  int count = 0;
+  if (!resolve(handle, "nvrtcGetNumSupportedArchs", count_of) || !resolve(handle, "nvrtcGetSupportedArchs", list) ||
+      count_of(&count) != NVRTC_SUCCESS || count <= 0)
+    return {};
+  std::vector<int> architectures(static_cast<std::size_t>(count));
+  return list(architectures.data()) == NVRTC_SUCCESS ? architectures : std::vector<int>{};
+}
+
 // Null, with the reason, when it does not open or is no NVRTC.
 std::shared_ptr<const NvrtcLibrary> open_library(const fs::path& path, std::string& reason) {
   void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -112,15 +124,29 @@ std::shared_ptr<const NvrtcLibrary> open_library(const fs::path& path, std::stri
     ::dlclose(handle);
     return nullptr;
   }
+  library->architectures = known_architectures(handle);
   return library;
 }
 
-std::shared_ptr<const NvrtcLibrary> open_named(const fs::path& path) {
+std::shared_ptr<const NvrtcLibrary> open_named(const fs::path& path, std::optional<int> max_major) {
   std::string reason;
   auto library = open_library(path, reason);
   if (!library)
-    fail(ErrorKind::missing, "DUET_NVRTC={}: {}; set it to a libnvrtc.so or unset it", path.string(), reason);
+    fail(ErrorKind::missing,
+         "the NVRTC named by --nvrtc or DUET_NVRTC, {}, does not open: {}; name a libnvrtc.so or none", path.string(),
+         reason);
+  if (max_major && library->version.major > *max_major)
+    fail(ErrorKind::missing,
+         "NVRTC {}.{} ({}) is newer than the CUDA {} driver, which refuses its images; name an older one or none",
+         library->version.major, library->version.minor, path.string(), *max_major);
   return library;
+}
+
+// "12" stands for any library of CUDA 12.
+std::optional<int> as_major(std::string_view named) {
+  int major = 0;
+  const auto [end, error] = std::from_chars(named.data(), named.data() + named.size(), major);
+  return error == std::errc() && end == named.data() + named.size() ? std::optional<int>(major) : std::nullopt;
 }
 
 // Newest first by name; those without a number in their name last, as they must be opened to know.
@@ -145,7 +171,11 @@ std::vector<fs::path> nvrtc_candidates(const fs::path& repo_root) {
 }
 
 std::shared_ptr<const NvrtcLibrary> NvrtcLibrary::open(std::optional<int> max_major) {
-  if (const char* named = std::getenv("DUET_NVRTC"); named != nullptr && *named != '\0') return open_named(named);
+  if (const char* named = std::getenv("DUET_NVRTC"); named != nullptr && *named != '\0') {
+    const std::optional<int> major = as_major(named);
+    if (!major) return open_named(named, max_major);
+    max_major = max_major ? std::min(*max_major, *major) : *major;
+  }
   std::vector<fs::path> paths = nvrtc_candidates(DUET_REPOSITORY_DIR);
   sort_newest_first(paths);
   std::string too_new;
@@ -160,9 +190,24 @@ std::shared_ptr<const NvrtcLibrary> NvrtcLibrary::open(std::optional<int> max_ma
   }
   const std::string wanted = max_major ? fmt::format(" for CUDA {} or older", *max_major) : std::string();
   fail(ErrorKind::missing,
-       "NVRTC{} was not found{}: install it with `pip install nvidia-cuda-nvrtc` or point DUET_NVRTC at libnvrtc.so; "
+       "NVRTC{} was not found{}: install it with `pip install nvidia-cuda-nvrtc` (CUDA 12: nvidia-cuda-nvrtc-cu12) or "
+       "name a libnvrtc.so with --nvrtc or DUET_NVRTC; "
        "checking graphs, the emulator and running stored plans work without it",
        wanted, too_new.empty() ? "" : fmt::format(" ({} is newer than the driver)", too_new));
+}
+
+std::vector<std::shared_ptr<const NvrtcLibrary>> find_all_nvrtc() {
+  std::vector<std::shared_ptr<const NvrtcLibrary>> found;
+  std::optional<int> max_major;
+  try {
+    do {
+      found.push_back(NvrtcLibrary::open(max_major));
+      max_major = found.back()->version.major - 1;
+    } while (std::getenv("DUET_NVRTC") == nullptr);
+  } catch (const Error&) {
+    // No older one.
+  }
+  return found;
 }
 
 }  // namespace duet

@@ -61,6 +61,45 @@ TEST_F(Nvrtc, AnUnknownArchitectureIsAResult) {
   EXPECT_FALSE(result.log.empty());
 }
 
+TEST_F(Nvrtc, OldModulesAndUnknownArchitecturesSayWhatToDo) {
+  EXPECT_EQ(compiler_.why_unsupported("sm_87"), "");
+  EXPECT_NE(compiler_.why_unsupported("sm_53").find("JetPack 4 (CUDA 10.2)"), std::string::npos);
+  EXPECT_NE(compiler_.compile(make_source("reverse", kSource), "sm_72").log.find("JetPack 5"), std::string::npos);
+  EXPECT_NE(compiler_.why_unsupported("sm_12").find("sm_87"), std::string::npos);  // those it knows
+}
+
+// The NVRTC of CUDA 12, whose images JetPack 6 takes: where its wheel is found, or DUET_NVRTC names it.
+TEST(NvrtcOfCuda12, CompilesForOrinAndRefusesThor) {
+  NvrtcCompiler compiler(12);
+  try {
+    compiler.version();
+  } catch (const Error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  const CompileResult result = compiler.compile(make_source("reverse", kSource), "sm_87");
+  ASSERT_TRUE(result.ok) << result.log;
+  EXPECT_EQ(result.image.cuda_major, 12);
+  EXPECT_EQ(result.image.compiler.rfind("NVRTC 12.", 0), 0U);
+  EXPECT_GT(result.image.registers, 0);
+  const CompileResult thor = compiler.compile(make_source("reverse", kSource), "sm_110");
+  EXPECT_FALSE(thor.ok);
+  EXPECT_NE(thor.log.find("sm_101"), std::string::npos) << thor.log;
+}
+
+TEST(NvrtcSupport, NamesTheCompilerThatIsNeeded) {
+  const std::vector<int> cuda12 = {50, 87, 101}, cuda13 = {75, 87, 110};
+  EXPECT_EQ(why_unsupported("sm_87", {12, 9}, cuda12), "");
+  EXPECT_EQ(why_unsupported("sm_110a", {13, 0}, cuda13), "");
+  EXPECT_EQ(why_unsupported("sm_200", {13, 0}, {}), "");  // it cannot say
+  EXPECT_NE(why_unsupported("sm_110", {12, 9}, cuda12).find("use NVRTC 13"), std::string::npos);
+  EXPECT_EQ(why_unsupported("sm_101", {13, 0}, cuda13),
+            "NVRTC 13.0 does not compile for sm_101; it knows sm_75, sm_87, sm_110");
+  EXPECT_NE(why_too_old("sm_62").find("JetPack 4"), std::string::npos);
+  EXPECT_NE(why_too_old("sm_72").find("CUDA 11.4"), std::string::npos);
+  EXPECT_EQ(why_too_old("sm_87"), "");
+  EXPECT_EQ(why_too_old("nonsense"), "");
+}
+
 TEST_F(Nvrtc, TwinsUnderTwoNamesHaveOneCode) {
   std::string renamed = kSource;
   renamed.replace(renamed.find("reverse"), std::strlen("reverse"), "another");
@@ -84,6 +123,19 @@ TEST(NvrtcLibrary, AMissingLibraryIsOneSentence) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::missing);
     EXPECT_NE(std::string(error.what()).find("/nowhere/libnvrtc.so"), std::string::npos);
+  }
+  ::unsetenv("DUET_NVRTC");
+}
+
+TEST(NvrtcLibrary, AMajorMayBeNamedInsteadOfAPath) {
+  if (::getenv("DUET_NVRTC") != nullptr) GTEST_SKIP() << "DUET_NVRTC is set";
+  ::setenv("DUET_NVRTC", "1", 1);
+  EXPECT_THROW(NvrtcCompiler().version(), Error);
+  ::setenv("DUET_NVRTC", "13", 1);
+  try {
+    EXPECT_NE(NvrtcCompiler().version(), "");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::missing);
   }
   ::unsetenv("DUET_NVRTC");
 }
