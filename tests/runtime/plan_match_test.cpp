@@ -63,6 +63,16 @@ TEST_F(PlanMatching, PrefersAnotherDeviceOfTheSameArchitecture) {
   EXPECT_EQ(choice.why, "made for Jetson Orin Nano (sm_87) instead of Jetson Orin NX 16GB (sm_87)");
 }
 
+TEST_F(PlanMatching, ASliceIsAnotherDevice) {
+  const auto slice = with([](PlanKey& k) {
+    k.device.target = "auto/4sm";
+    k.device.module += ", 4 of 8 SMs";
+    k.device.sm_count = 4;
+  });
+  EXPECT_EQ(match_plan(key_, {summary(1, slice)}).kind, MatchKind::other_device);
+  EXPECT_EQ(match_plan(slice, {summary(1, slice), summary(2, key_)}).id, 1);
+}
+
 TEST_F(PlanMatching, SaysWhyThereIsNone) {
   const auto why = [&](const std::vector<PlanSummary>& stored) {
     const PlanChoice choice = match_plan(key_, stored);
