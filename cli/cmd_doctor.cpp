@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/board_report.h"
 #include "cli/command.h"
 #include "cli/data_files.h"
 #include "codegen/device_spec.h"
@@ -21,24 +22,39 @@ struct Finding {
   std::string detail;  // what was found, or what is missing and what still works
 };
 
-Finding find_gpu() {
+struct Gpu {
   Finding finding{.what = "gpu", .present = false, .detail = {}};
-  std::string why;
-  finding.present = CudaDevice::available(&why);
+  int sm_count = 0;
+};
+
+Gpu find_gpu() {
+  Gpu gpu;
+  if (!CudaDevice::available(&gpu.finding.detail)) return gpu;
   try {
-    finding.detail = finding.present ? CudaDevice::open()->environment_text() : why;
+    const auto device = CudaDevice::open();
+    gpu.finding = {.what = "gpu", .present = true, .detail = device->environment_text()};
+    gpu.sm_count = device->info().fingerprint.sm_count;
   } catch (const Error& error) {
-    finding = {.what = "gpu", .present = false, .detail = error.what()};
+    gpu.finding.detail = error.what();
   }
-  return finding;
+  return gpu;
 }
 
+// All of them: JetPack 6 takes the images of CUDA 12 alone.
 Finding find_nvrtc() {
-  try {
-    return {.what = "nvrtc", .present = true, .detail = NvrtcCompiler().version()};
-  } catch (const Error& error) {
-    return {.what = "nvrtc", .present = false, .detail = error.what()};
+  Finding finding{.what = "nvrtc", .present = false, .detail = {}};
+  for (const auto& library : find_all_nvrtc()) {
+    finding.present = true;
+    finding.detail += fmt::format("{}NVRTC {}.{} ({})", finding.detail.empty() ? "" : ", ", library->version.major,
+                                  library->version.minor, library->path.string());
   }
+  if (finding.present) return finding;
+  try {
+    NvrtcCompiler().version();
+  } catch (const Error& error) {
+    finding.detail = error.what();
+  }
+  return finding;
 }
 
 Finding find_emulator() {
@@ -71,11 +87,16 @@ std::vector<std::string> abilities(const std::vector<Finding>& findings) {
   return able;
 }
 
-void doctor(const GlobalFlags& global) {
-  const std::vector<Finding> findings{find_gpu(), find_nvrtc(), find_emulator(), find_data()};
+void doctor(const std::filesystem::path& root, const GlobalFlags& global) {
+  const Gpu gpu = find_gpu();
+  const BoardReport board = report_board(root, gpu.sm_count);
+  const std::vector<Finding> findings{gpu.finding, find_nvrtc(), find_emulator(), find_data()};
   const std::vector<std::string> able = abilities(findings);
   if (global.json) {
-    nlohmann::json out{{"version", DUET_VERSION}, {"cache", default_cache_dir().string()}, {"able", able}};
+    nlohmann::json out{{"version", DUET_VERSION},
+                       {"cache", default_cache_dir().string()},
+                       {"able", able},
+                       {"board", board_json(board)}};
     for (const Finding& f : findings) {
       out[f.what] = f.present;
       out["details"][f.what] = f.detail;
@@ -84,6 +105,7 @@ void doctor(const GlobalFlags& global) {
     return;
   }
   for (const Finding& f : findings) fmt::print("{:<10}{:<5}{}\n", f.what, f.present ? "yes" : "no", f.detail);
+  fmt::print("{}", board_text(board));
   fmt::print("{:<15}{}\n", "cache", default_cache_dir().string());
   fmt::print("\nThis machine can:\n");
   for (const std::string& line : able) fmt::print("  - {}\n", line);
@@ -93,8 +115,11 @@ void doctor(const GlobalFlags& global) {
 
 void add_doctor_command(CLI::App& app, const GlobalFlags& global) {
   CLI::App* command = app.add_subcommand("doctor", "What this machine has, and what it can do");
+  auto root = std::make_shared<std::filesystem::path>("/");
+  command->add_option("--board-files", *root, "Root of the board's files (a copied tree names another board)")
+      ->capture_default_str();
   command->footer("Example: duet doctor --json");
-  command->callback([&global] { doctor(global); });
+  command->callback([root, &global] { doctor(*root, global); });
 }
 
 }  // namespace duet
