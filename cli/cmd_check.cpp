@@ -67,8 +67,13 @@ nlohmann::json check_json(const Graph& graph, const std::vector<TowerCost>& towe
                              {"weight_bytes", tower.weight_bytes}});
   }
   for (const DeviceSpec& device : devices) {
-    out["floors"].push_back(
-        {{"device", device.name}, {"power_mode", device.power_mode}, {"floor_us", floor_us(towers, device)}});
+    out["floors"].push_back({{"device", device.name},
+                             {"power_mode", device.power_mode},
+                             {"arch", device.arch},
+                             {"sm_count", device.sm_count},
+                             {"memory_gbps", device.memory_gbps},
+                             {"fp16_tflops", device.fp16_tflops},
+                             {"floor_us", floor_us(towers, device)}});
   }
   return out;
 }
@@ -92,20 +97,30 @@ void print_check(const Graph& graph, const std::vector<TowerCost>& towers, const
                t.flops / 1e9, t.weight_bytes / 1e6);
   }
   if (devices.empty()) return;
-  fmt::print("\n  {:<26}{:<14}{:>6}{:>8}{:>10}{:>12}\n", "device", "power mode", "SMs", "GB/s", "TFLOP/s", "floor us");
+  fmt::print("\n  {:<28}{:<14}{:>6}{:>8}{:>10}{:>12}\n", "device", "power mode", "SMs", "GB/s", "TFLOP/s", "floor us");
   for (const DeviceSpec& d : devices) {
-    fmt::print("  {:<26}{:<14}{:>6}{:>8.0f}{:>10.1f}{:>12.0f}\n", d.name, d.power_mode, d.sm_count, d.memory_gbps,
+    fmt::print("  {:<28}{:<14}{:>6}{:>8.1f}{:>10.1f}{:>12.0f}\n", d.name, d.power_mode, d.sm_count, d.memory_gbps,
                d.fp16_tflops, floor_us(towers, d));
   }
   fmt::print(
       "  floor: the larger of weights / bandwidth and FLOPs / peak, from the devices' data sheets; not measured\n");
 }
 
-std::vector<DeviceSpec> chosen_devices(const std::vector<std::string>& names) {
-  std::vector<DeviceSpec> devices;
+// A name without a mode stands for all modes of its file. The emulator is no device with a floor.
+std::vector<DeviceSpec> chosen_devices(std::vector<std::string> names) {
   const std::filesystem::path folder = data_dir() / "devices";
-  for (const std::string& name : names.empty() ? list_devices(folder) : names) {
-    devices.push_back(load_device(folder, name));
+  if (names.empty()) {
+    names = list_devices(folder);
+    std::erase(names, "emulator");
+  }
+  std::vector<DeviceSpec> devices;
+  for (const std::string& name : names) {
+    if (name.find('@') != std::string::npos) {
+      devices.push_back(load_device(folder, name));
+    } else {
+      const std::vector<DeviceSpec> modes = load_device_modes(folder, name);
+      devices.insert(devices.end(), modes.begin(), modes.end());
+    }
   }
   return devices;
 }
@@ -117,8 +132,8 @@ void add_check_command(CLI::App& app, const GlobalFlags& global) {
   auto flags = std::make_shared<GraphFlags>();
   auto names = std::make_shared<std::vector<std::string>>();
   flags->add_to(*command);
-  command->add_option("--device", *names, "Devices to show (default: all of devices/)");
-  command->footer("Example: duet check clip-vit-b32 --device jetson-orin-nx-16gb@25W");
+  command->add_option("--device", *names, "Devices to show, all modes unless one is named (default: all)");
+  command->footer("Example: duet check clip-vit-b32 --device jetson-orin-nx-16gb --device jetson-thor-t5000@120W");
   command->callback([flags, names, &global] {
     const Graph graph = flags->load();
     const std::vector<DeviceSpec> devices = chosen_devices(*names);
