@@ -193,7 +193,7 @@ std::shared_ptr<const NvrtcLibrary> NvrtcLibrary::open(std::optional<int> max_ma
        "NVRTC{} was not found{}: install it with `pip install nvidia-cuda-nvrtc` (CUDA 12: nvidia-cuda-nvrtc-cu12) or "
        "name a libnvrtc.so with --nvrtc or DUET_NVRTC; "
        "checking graphs, the emulator and running stored plans work without it",
-       wanted, too_new.empty() ? "" : fmt::format(" ({} is newer than the driver)", too_new));
+       wanted, too_new.empty() ? "" : fmt::format(" ({} is newer)", too_new));
 }
 
 std::vector<std::shared_ptr<const NvrtcLibrary>> find_all_nvrtc() {

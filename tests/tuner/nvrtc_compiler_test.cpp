@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "tests/support/temp_dir.h"
 #include "tests/tuner/fakes.h"
 #include "tuner/cubin_info.h"
 
@@ -125,6 +128,17 @@ TEST(NvrtcLibrary, AMissingLibraryIsOneSentence) {
     EXPECT_NE(std::string(error.what()).find("/nowhere/libnvrtc.so"), std::string::npos);
   }
   ::unsetenv("DUET_NVRTC");
+}
+
+TEST(NvrtcLibrary, WheelsOfBothMajorsAreFound) {
+  const TempDir root;
+  for (const char* file : {"cu13/lib/libnvrtc.so.13", "cuda_nvrtc/lib/libnvrtc.so.12"}) {
+    const std::filesystem::path path = root.path() / ".deps/nvidia" / file;
+    std::filesystem::create_directories(path.parent_path());
+    publish_file(path, std::string_view("no library"));
+    const std::vector<std::filesystem::path> found = nvrtc_candidates(root.path());
+    EXPECT_NE(std::find(found.begin(), found.end(), path), found.end()) << path;
+  }
 }
 
 TEST(NvrtcLibrary, AMajorMayBeNamedInsteadOfAPath) {
