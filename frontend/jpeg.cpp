@@ -143,11 +143,11 @@ DecodedImage decode_jpeg(std::span<const std::byte> file, std::string_view name,
     fail(ErrorKind::input, "{}: a JPEG of {} channels (CMYK?) has no exact RGB meaning; convert it to RGB", name,
          channels);
   }
+  const int orientation = orientation_of(reader);  // finishing drops the markers
   reader.info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   const auto row_bytes = static_cast<std::size_t>(width * channels);
   std::vector<std::uint8_t> pixels(row_bytes * static_cast<std::size_t>(height));
   require(read_rows(reader, pixels.data(), row_bytes), reader, name);
-  const int orientation = orientation_of(reader);
   return {{width, height, channels == 1 ? grey_to_rgb(pixels) : std::move(pixels)}, orientation};
 }
 
