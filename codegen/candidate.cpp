@@ -132,6 +132,65 @@ std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& de
   return {};
 }
 
+// ---- what the space leaves out
+
+bool lists(const SearchSpace& space, const char* parameter, int value) {
+  const auto family = space.ranges.find("gemm");
+  if (family == space.ranges.end()) return false;
+  const auto range = family->second.find(parameter);
+  return range != family->second.end() &&
+         std::find(range->second.begin(), range->second.end(), value) != range->second.end();
+}
+
+// Whether as many warps, arranged otherwise, would load less of A and B per product. Of two equals the one with more
+// warps along m stays: with fewer along n, fewer warps add up the same row's statistics.
+bool is_squarest(const GemmTile& tile, const SearchSpace& space) {
+  const int warps = tile.warps_m * tile.warps_n;
+  const int edges = tile.block_m / tile.warps_m + tile.block_n / tile.warps_n;
+  for (int m = 1; m <= warps; ++m) {
+    if (warps % m != 0 || tile.block_m % (16 * m) != 0 || tile.block_n % (8 * (warps / m)) != 0) continue;
+    if (!lists(space, "warps_m", m) || !lists(space, "warps_n", warps / m)) continue;
+    const int other = tile.block_m / m + tile.block_n / (warps / m);
+    if (other < edges || (other == edges && m > tile.warps_m)) return false;
+  }
+  return true;
+}
+
+// Copies of 16 bytes that a thread may issue for one stage: their addresses wait in registers. With 18, one warp on
+// 16x128x32, ptxas 13.0 spills on sm_87 whatever the operation.
+constexpr int kMaxCopiesPerThread = 16;
+
+const char* outside_warp_limits(const GemmConfig& config, const SearchSpace& space) {
+  const GemmLimits& limits = space.gemm_limits;
+  if (limits.max_warp_elements == 0) return nullptr;
+  const int warps = config.tile.warps_m * config.tile.warps_n;
+  const int block = config.tile.block_m * config.tile.block_n;
+  // A quarter of the largest tile fits the registers, but for the row statistics of a layer norm.
+  if (block / warps > std::max(limits.max_warp_elements, config.op.layer_norm ? 0 : block / 4))
+    return "too few warps for the tile in this space";
+  if (config.stage_bytes() > kMaxCopiesPerThread * 16 * config.threads()) return "too few warps to load the tile";
+  if (warps > 1 && block / warps < limits.min_warp_elements) return "too many warps for the tile in this space";
+  return is_squarest(config.tile, space) ? nullptr : "another arrangement of the warps loads less";
+}
+
+const char* outside_limits(const GemmSpec& spec, const GemmTile& tile, const SearchSpace& space,
+                           const DeviceSpec& device) {
+  const GemmLimits& limits = space.gemm_limits;
+  if (const char* reason = outside_warp_limits({spec.op, tile}, space)) return reason;
+  const int in_flight = (tile.stages - 1) * GemmConfig{spec.op, tile}.stage_bytes();
+  if (in_flight < limits.min_bytes_in_flight) return "too few bytes in flight for this space";
+  if (limits.max_bytes_in_flight > 0 && in_flight > limits.max_bytes_in_flight)
+    return "more bytes in flight than this space asks for";
+  const i64 blocks = i64{gemm_tiles(tile, spec.params.m, spec.params.n)} * spec.params.batch * tile.split_k;
+  if (limits.split_blocks_per_sm > 0 && tile.split_k > 1 && blocks > i64{limits.split_blocks_per_sm} * device.sm_count)
+    return "there are blocks enough without so large a split_k";
+  return nullptr;
+}
+template <class Spec, class Tile>
+const char* outside_limits(const Spec&, const Tile&, const SearchSpace&, const DeviceSpec&) {
+  return nullptr;
+}
+
 template <class Tile>
 std::vector<Tile> enumerate_tiles(const std::map<std::string, std::vector<int>>& ranges) {
   std::vector<Tile> tiles{Tile{}};
@@ -251,9 +310,13 @@ std::vector<KernelCandidate> enumerate_candidates(const KernelSpec& spec, const 
   const auto& ranges = found == space.ranges.end() ? kDefaults : found->second;
   std::vector<KernelCandidate> candidates;
   std::visit(
-      [&]<class Spec>(const Spec&) {
-        for (const TileOf<Spec>& tile : enumerate_tiles<TileOf<Spec>>(ranges))
+      [&]<class Spec>(const Spec& of_family) {
+        for (const TileOf<Spec>& tile : enumerate_tiles<TileOf<Spec>>(ranges)) {
           candidates.push_back(make_candidate(spec, tile, device));
+          KernelCandidate& candidate = candidates.back();
+          if (!candidate.infeasible.empty()) continue;
+          if (const char* reason = outside_limits(of_family, tile, space, device)) candidate.infeasible = reason;
+        }
       },
       spec);
   return candidates;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,6 +19,7 @@ namespace {
 constexpr std::uint64_t kMaxFileBytes = 1 << 16;
 constexpr int kMaxValue = 65536;
 constexpr std::int64_t kMaxCombinations = 1'000'000;
+constexpr std::string_view kGemmLimits = "gemm_limits";
 
 class SpaceFile {
  public:
@@ -31,8 +34,13 @@ class SpaceFile {
     if (name == nullptr || name->text.empty()) fail_at(root_.line, "'name' is missing");
     SearchSpace space;
     space.name = name->text;
-    for (const auto& [key, node] : root_.fields)
-      if (key != "duet_schedule" && key != "name") space.ranges[key] = read_family(key, node);
+    for (const auto& [key, node] : root_.fields) {
+      if (key == "duet_schedule" || key == "name") continue;
+      if (key == kGemmLimits)
+        space.gemm_limits = read_gemm_limits(node);
+      else
+        space.ranges[key] = read_family(key, node);
+    }
     return space;
   }
 
@@ -63,19 +71,52 @@ class SpaceFile {
     return ranges;
   }
 
+  GemmLimits read_gemm_limits(const YamlNode& node) const {
+    if (node.kind != YamlNode::Kind::map) fail_at(node.line, fmt::format("{} must be a map of limits", kGemmLimits));
+    GemmLimits limits;
+    for (const auto& [limit, values] : node.fields) {
+      if (limit == "warp_elements") {
+        std::tie(limits.min_warp_elements, limits.max_warp_elements) = read_bounds(limit, values);
+      } else if (limit == "bytes_in_flight") {
+        std::tie(limits.min_bytes_in_flight, limits.max_bytes_in_flight) = read_bounds(limit, values);
+      } else if (limit == "split_blocks_per_sm") {
+        limits.split_blocks_per_sm = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
+      } else {
+        fail_at(values.line, fmt::format("{}: unknown limit '{}': use one of warp_elements, bytes_in_flight, "
+                                         "split_blocks_per_sm",
+                                         kGemmLimits, limit));
+      }
+    }
+    return limits;
+  }
+
+  // [least, most]
+  std::pair<int, int> read_bounds(const std::string& limit, const YamlNode& node) const {
+    const std::string name = fmt::format("{}.{}", kGemmLimits, limit);
+    if (node.kind != YamlNode::Kind::sequence || node.items.size() != 2)
+      fail_at(node.line, fmt::format("{} must be [least, most]", name));
+    const std::pair bounds{read_value(name, node.items[0]), read_value(name, node.items[1])};
+    if (bounds.first > bounds.second)
+      fail_at(node.line, fmt::format("{}: {} is more than {}", name, bounds.first, bounds.second));
+    return bounds;
+  }
+
+  int read_value(const std::string& name, const YamlNode& item) const {
+    const std::string& text = item.text;
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool number = item.kind == YamlNode::Kind::scalar && error == std::errc{} && end == text.data() + text.size();
+    if (!number || value < 1 || value > kMaxValue)
+      fail_at(item.line, fmt::format("{}: '{}' is no whole number from 1 to {}", name, text, kMaxValue));
+    return value;
+  }
+
   std::vector<int> read_values(const std::string& family, const std::string& parameter, const YamlNode& node) const {
     if (node.kind != YamlNode::Kind::sequence || node.items.empty())
       fail_at(node.line, fmt::format("{}.{} must be a list of values", family, parameter));
     std::vector<int> values;
     for (const YamlNode& item : node.items) {
-      const std::string& text = item.text;
-      int value = 0;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-      const bool number =
-          item.kind == YamlNode::Kind::scalar && error == std::errc{} && end == text.data() + text.size();
-      if (!number || value < 1 || value > kMaxValue)
-        fail_at(item.line,
-                fmt::format("{}.{}: '{}' is no whole number from 1 to {}", family, parameter, text, kMaxValue));
+      const int value = read_value(fmt::format("{}.{}", family, parameter), item);
       if (std::find(values.begin(), values.end(), value) != values.end())
         fail_at(item.line, fmt::format("{}.{}: {} is listed twice", family, parameter, value));
       values.push_back(value);
