@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "runtime/sqlite.h"
+#include "runtime/image_choice.h"
 #include "tests/support/sample_plan.h"
 #include "tests/support/temp_dir.h"
 
@@ -73,6 +74,19 @@ TEST_F(Store, PlansRoundTripExactly) {
   EXPECT_EQ(list[0].latency_us, 498.1);
   EXPECT_EQ(list[0].provenance, Provenance::measured);
   EXPECT_EQ(list[0].created.size(), 20u);
+}
+
+TEST_F(Store, AKernelMayHoldImagesOfTwoCudaMajors) {
+  Plan plan = sample_plan();
+  KernelImage older = sample_image("sm_87", 300);
+  older.cuda_major = 12;
+  older.compiler = "NVRTC 12.9";
+  plan.kernels[0].images = {sample_image("sm_87", 300), older};
+  PlanStore store = tune();
+  const Plan loaded = store.load(store.put(plan));
+  EXPECT_EQ(loaded, plan);
+  EXPECT_EQ(choose_image(loaded.kernels[0], "sm_87", 12).compiler, "NVRTC 12.9");
+  EXPECT_EQ(choose_image(loaded.kernels[0], "sm_87", 13).compiler, "NVRTC 13.0");
 }
 
 TEST_F(Store, APlanOfTheSameKeyIsReplaced) {
