@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "runtime/sqlite.h"
 #include "runtime/image_choice.h"
+#include "runtime/sqlite.h"
 #include "tests/support/sample_plan.h"
 #include "tests/support/temp_dir.h"
 
