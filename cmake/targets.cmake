@@ -8,6 +8,9 @@ if(DUET_SANITIZE)  # not a generator expression: the comma in "address,undefined
                                                     -fno-omit-frame-pointer)
   target_link_options(duet_build_flags INTERFACE -fsanitize=${DUET_SANITIZE})
 endif()
+if(DUET_BUILD_FUZZERS)  # coverage in every library; main() comes with -fsanitize=fuzzer of tests/fuzz alone
+  target_compile_options(duet_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # duet_add_library(folder SOURCES a.cpp ... PUBLIC libs ... PRIVATE libs ...): static library duet_<folder>, alias duet::<folder>.
 function(duet_add_library folder)

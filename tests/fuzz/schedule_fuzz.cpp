@@ -1,0 +1,10 @@
+// Search spaces.
+#include "codegen/schedule.h"
+#include "tests/fuzz/fuzz_target.h"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const duet::FuzzFile file("fuzzed.yaml");
+  file.write(data, size);
+  duet::expect_value_or_refusal([&] { duet::load_search_space(file.path()); });
+  return 0;
+}
