@@ -1,5 +1,6 @@
 #include "base/npy.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 30;
 constexpr std::size_t kMaxHeaderBytes = 64 * 1024;
+constexpr std::size_t kMaxStringBytes = 64;
 constexpr std::size_t kMaxRank = 32;  // NumPy's own limit
 constexpr std::size_t kAlignment = 64;
 
@@ -90,6 +92,8 @@ class HeaderParser {
     const std::size_t end = text_.find(quote, position_ + 1);
     if (end == std::string_view::npos) refuse("an unterminated string");
     const std::string value(text_.substr(position_ + 1, end - position_ - 1));
+    const bool printable = std::all_of(value.begin(), value.end(), [](char c) { return c >= 32 && c < 127; });
+    if (!printable || value.size() > kMaxStringBytes) refuse("a string that is no key and no element type");
     position_ = end + 1;
     return value;
   }

@@ -80,7 +80,7 @@ class DeviceFile {
 
  private:
   [[noreturn]] void fail_at(int line, std::string_view message) const {
-    fail(ErrorKind::input, "{}:{}: {}", file_, line, message);
+    fail(ErrorKind::input, "{}:{}: {}", file_, line, one_line(message));
   }
 
   const YamlNode& require(std::string_view key) const {

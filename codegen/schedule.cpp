@@ -48,7 +48,7 @@ class SpaceFile {
   using Ranges = std::map<std::string, std::vector<int>>;
 
   [[noreturn]] void fail_at(int line, std::string_view message) const {
-    fail(ErrorKind::input, "{}:{}: {}", file_, line, message);
+    fail(ErrorKind::input, "{}:{}: {}", file_, line, one_line(message));
   }
 
   Ranges read_family(const std::string& family, const YamlNode& node) const {

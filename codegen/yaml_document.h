@@ -15,7 +15,7 @@ struct YamlNode {
   enum class Kind { scalar, sequence, map };
   Kind kind = Kind::scalar;
   int line = 0;
-  int key_line = 0;  // of the key before it, in a map
+  int key_line = 0;                                        // of the key before it, in a map
   std::string text{};                                      // scalar; empty for null
   bool quoted = false;                                     // scalar: a string even where it looks like a number
   std::vector<YamlNode> items{};                           // sequence
@@ -35,6 +35,9 @@ YamlNode parse_yaml(std::string_view text, std::string_view file_name, const Yam
 
 // Text of the file as it may stand in a one-line message: cut after 64 bytes, line breaks and the like replaced.
 std::string printable(std::string_view text);
+
+// A whole message with text of the file in it: on one line, cut after 1000 bytes.
+std::string one_line(std::string_view message);
 
 // "; did you mean 'width'?" for the nearest of `known`, or "" when none is near.
 std::string suggestion(std::string_view name, std::span<const std::string_view> known);

@@ -101,6 +101,8 @@ TEST_F(Npy, RefusesHostileFiles) {
   expect_refused(with("<f8", "False", "(1,)"), "'<f8' is not supported");
   expect_refused(with("|O", "False", "(1,)"), "'|O' is not supported");
   expect_refused(with(">f4", "False", "(2,)"), "'>f4' is not supported");
+  expect_refused(with("<f4\n", "False", "(2,)"), "no element type");  // found by fuzzing: two lines of message
+  expect_refused(with(std::string(60000, '<'), "False", "(2,)"), "no element type");
   expect_refused(with("<f4", "True", "(1, 2)"), "Fortran");
   expect_refused(with("<f4", "Maybe", "(2,)"), "True or False");
   expect_refused(with("<f4", "False", "(-2,)"), "a dimension");
