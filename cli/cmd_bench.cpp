@@ -4,11 +4,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "bench/plan_suite.h"
 #include "cli/command.h"
 #include "cli/plan_choice.h"
 #include "cli/stand_in.h"
 #include "cli/target.h"
+#include "runtime/plan_store.h"
+#include "tuner/candidate_log.h"
 
 namespace duet {
 namespace {
@@ -46,6 +49,25 @@ void print_results(const std::vector<BenchResult>& results, const std::vector<Pl
   }
 }
 
+// A tuning database keeps every sample; a shipped .duet file is left as it is.
+void keep_results(const std::vector<BenchResult>& results, const BenchFlags& flags, const Device& device) {
+  const std::filesystem::path& path = flags.plan.store.database;
+  if (!is_tuning_database(path)) return;
+  std::vector<BenchmarkRecord> records;
+  for (const BenchResult& result : results) {
+    records.push_back({.name = result.name,
+                       .device = device_text(device.info().fingerprint),
+                       .environment = device.environment_text() + (flags.cold ? ", cold caches" : ", warm caches"),
+                       .median_us = result.median_us,
+                       .samples_us = result.samples_us});
+  }
+  try {
+    PlanStore::open(path, PlanStore::Mode::tune).record_benchmarks(records);
+  } catch (const Error& error) {
+    warn("the samples are not kept: {}", error.what());
+  }
+}
+
 void bench(const BenchFlags& flags, const GlobalFlags& global) {
   const Graph graph = flags.plan.graph.load();
   const Target target = open_target(flags.target);
@@ -67,6 +89,7 @@ void bench(const BenchFlags& flags, const GlobalFlags& global) {
   const auto cases =
       plan_cases(*target.device, plans, *weights, inputs, flags.cold ? CacheState::cold : CacheState::warm);
   const std::vector<BenchResult> results = run_suite(cases, options);
+  keep_results(results, flags, *target.device);
   if (global.json) {
     fmt::print("{}\n", results_json(results, plans, options.context, flags.cold).dump(2));
   } else {

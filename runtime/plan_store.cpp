@@ -4,13 +4,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <ctime>
+#include <fstream>
 #include <thread>
 
 #include "base/error.h"
+#include "runtime/candidate_rows.h"
 #include "runtime/plan_match.h"
 #include "runtime/plan_rows.h"
 #include "runtime/plan_store_schema.h"
+#include "runtime/session_rows.h"
 #include "runtime/sqlite.h"
 #include "runtime/store_fields.h"
 #include "runtime/store_row.h"
@@ -20,15 +22,6 @@ namespace {
 
 constexpr int kWalAttempts = 300;
 constexpr auto kWalPause = std::chrono::milliseconds(100);
-
-std::string utc_now() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return std::string(text, length);
-}
 
 // Switching to WAL takes a lock that does not honour the busy timeout: two processes that start at once must retry.
 void switch_to_wal(const Database& database) {
@@ -77,45 +70,6 @@ class TemporaryFile {
   std::filesystem::path path_;
 };
 
-std::vector<double> latest_samples(const Database& database, std::int64_t candidate_id) {
-  Statement statement =
-      database.prepare("SELECT samples_us FROM measurements WHERE candidate_id = ? ORDER BY id DESC LIMIT 1");
-  statement.bind(candidate_id);
-  std::vector<double> samples;
-  if (!statement.step()) return samples;
-  RowReader reader(statement, database.name());
-  reader("samples_us", samples);
-  return samples;
-}
-
-// `condition` has one place for each of `values`.
-std::vector<CandidateRecord> read_candidates(const Database& database, std::string_view condition,
-                                             const std::vector<std::string_view>& values) {
-  Statement statement = database.prepare(fmt::format("SELECT id, {}, {} FROM candidates WHERE {} ORDER BY id",
-                                                     columns_of<CandidateRecord>(kCandidateKeyFields),
-                                                     columns_of<CandidateRecord>(kCandidateOutcomeFields), condition));
-  for (const std::string_view value : values) statement.bind(std::string(value));
-  std::vector<CandidateRecord> records;
-  while (statement.step()) {
-    RowReader reader(statement, database.name());
-    CandidateRecord& record = records.emplace_back();
-    std::int64_t id = 0;
-    reader("id", id);
-    kCandidateKeyFields(reader, record);
-    kCandidateOutcomeFields(reader, record);
-    record.samples_us = latest_samples(database, id);
-  }
-  return records;
-}
-
-std::int64_t candidate_id(const Database& database, const CandidateRecord& candidate) {
-  const RowWriter key = row_of(candidate, kCandidateKeyFields);
-  Statement statement = database.prepare(fmt::format("SELECT id FROM candidates WHERE {}", equals_clause(key)));
-  for (const SqlValue& value : key.values) statement.bind(value);
-  if (!statement.step()) fail(ErrorKind::internal, "{}: a candidate just written is not there", database.name());
-  return statement.integer(0);
-}
-
 }  // namespace
 
 std::string_view match_kind_name(MatchKind kind) {
@@ -132,6 +86,13 @@ std::string_view match_kind_name(MatchKind kind) {
       return "none";
   }
   return "unknown";
+}
+
+// SQLite's header says which journal the file uses: 2 is WAL.
+bool is_tuning_database(const std::filesystem::path& path) {
+  constexpr std::streamoff kWriteVersionAt = 18;
+  std::ifstream file(path, std::ios::binary);
+  return file.seekg(kWriteVersionAt) && file.get() == 2;
 }
 
 struct PlanStore::State {
@@ -220,32 +181,14 @@ void PlanStore::remove(std::int64_t id) {
   transaction.commit();
 }
 
-void PlanStore::record(const CandidateRecord& candidate) {
-  state_->require_writable();
-  const Database& database = state_->database;
-  const std::string now = utc_now();
-  RowWriter row = row_of(candidate, kCandidateKeyFields, kCandidateOutcomeFields);
-  row("recorded", now);
-  std::string updates;
-  RowWriter outcome = row_of(candidate, kCandidateOutcomeFields);
-  outcome("recorded", now);
-  for (const std::string_view column : outcome.columns)
-    updates += fmt::format("{}{} = excluded.{}", updates.empty() ? "" : ", ", column, column);
+void PlanStore::record(const CandidateRecord& candidate) { record_all({&candidate, 1}); }
 
-  Transaction transaction(database);
-  insert_row(database, "candidates", row,
-             fmt::format("ON CONFLICT (device, problem, config, source_hash) DO UPDATE SET {}", updates));
-  const std::int64_t id = candidate_id(database, candidate);
-  // Every measurement is kept. An empty one is written only over an older one: the newest belongs to the stored
-  // outcome.
-  if (candidate.samples_us.empty() && latest_samples(database, id).empty()) return transaction.commit();
-  RowWriter measurement;
-  measurement("candidate_id", id);
-  measurement("provenance", candidate.provenance);
-  measurement("environment", candidate.environment);
-  measurement("recorded", now);
-  measurement("samples_us", candidate.samples_us);
-  insert_row(database, "measurements", measurement);
+void PlanStore::record_all(std::span<const CandidateRecord> candidates) {
+  state_->require_writable();
+  if (candidates.empty()) return;
+  const std::string now = utc_now();
+  Transaction transaction(state_->database);
+  for (const CandidateRecord& candidate : candidates) write_candidate(state_->database, candidate, now);
   transaction.commit();
 }
 
@@ -261,6 +204,28 @@ std::optional<CandidateRecord> PlanStore::find_candidate(std::string_view device
 std::vector<CandidateRecord> PlanStore::candidates(std::string_view device, std::string_view problem) const {
   return read_candidates(state_->database, "device = ? AND problem = ?", {device, problem});
 }
+
+std::int64_t PlanStore::begin_session(const SessionRecord& session) {
+  state_->require_writable();
+  return insert_session(state_->database, session, utc_now());
+}
+
+void PlanStore::finish_session(const SessionRecord& session) {
+  state_->require_writable();
+  update_session(state_->database, session, utc_now());
+}
+
+std::vector<SessionRecord> PlanStore::sessions() const { return read_sessions(state_->database); }
+
+void PlanStore::record_benchmarks(std::span<const BenchmarkRecord> benchmarks) {
+  state_->require_writable();
+  const std::string now = utc_now();
+  Transaction transaction(state_->database);
+  for (const BenchmarkRecord& benchmark : benchmarks) insert_benchmark(state_->database, benchmark, now);
+  transaction.commit();
+}
+
+std::vector<BenchmarkRecord> PlanStore::benchmarks() const { return read_benchmarks(state_->database); }
 
 void PlanStore::export_to(const std::filesystem::path& path, const std::vector<std::int64_t>& plan_ids) const {
   const Database staging(path.string(), Database::Access::memory);

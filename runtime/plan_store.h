@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,9 @@ namespace duet {
 // Why a lookup gave what it gave.
 enum class MatchKind { exact, other_mode, other_batch, other_device, none };
 std::string_view match_kind_name(MatchKind kind);
+
+// True for a database that tuning writes to; false for a finished `.duet` file, one of another make, or none.
+bool is_tuning_database(const std::filesystem::path& path);
 
 struct PlanMatch {
   MatchKind kind = MatchKind::none;
@@ -47,6 +51,30 @@ struct CandidateRecord {
   double median_us = 0, predicted_us = 0;
   std::vector<double> samples_us{};
   std::string environment{};
+  int attempts = 1;  // runs in which it was tried; more than one where the device or the harness failed before
+};
+
+// One run of the tuner: what was asked, and what came of it.
+struct SessionRecord {
+  std::int64_t id = 0;
+  std::string device{};                // fingerprint text
+  std::string model{}, variant{};      // "clip-vit-b32", "fused-streams"
+  std::string settings{};              // JSON: space, strategy, limits, seed
+  std::string commit{};                // of Duet; empty when unknown
+  std::string outcome = "unfinished";  // "complete", "interrupted", "failed: why"; killed runs stay "unfinished"
+  int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
+  double elapsed_s = 0;
+  std::string started{}, finished{};  // UTC, ISO 8601; finished is empty until then
+};
+
+// One timed case of `duet bench`.
+struct BenchmarkRecord {
+  std::string name{};         // "clip-vit-b32/b1/f16/fused-streams"
+  std::string device{};       // fingerprint text
+  std::string environment{};  // clocks, power mode, caches
+  double median_us = 0;
+  std::vector<double> samples_us{};
+  std::string recorded{};  // UTC, ISO 8601; filled in when written
 };
 
 class PlanStore {
@@ -67,10 +95,21 @@ class PlanStore {
   void remove(std::int64_t id);
 
   void record(const CandidateRecord& candidate);
+  // All of them in one transaction: all are kept, or none.
+  void record_all(std::span<const CandidateRecord> candidates);
   // The stored outcome of exactly this candidate on this device, if any.
   std::optional<CandidateRecord> find_candidate(std::string_view device, std::string_view problem,
                                                 std::string_view config, std::string_view source_hash) const;
   std::vector<CandidateRecord> candidates(std::string_view device, std::string_view problem) const;
+
+  // The row of a run that begins now; its outcome is written by finish_session under the same id.
+  std::int64_t begin_session(const SessionRecord& session);
+  void finish_session(const SessionRecord& session);
+  std::vector<SessionRecord> sessions() const;
+
+  // With every sample, in one transaction.
+  void record_benchmarks(std::span<const BenchmarkRecord> benchmarks);
+  std::vector<BenchmarkRecord> benchmarks() const;
 
   // Writes the given plans into a new `.duet` file (VACUUM INTO: no WAL, one file).
   void export_to(const std::filesystem::path& path, const std::vector<std::int64_t>& plan_ids) const;

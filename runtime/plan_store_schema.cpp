@@ -70,8 +70,25 @@ constexpr std::array<std::string_view, 14> kVersion1 = {
     "CREATE INDEX measurements_of_plan ON measurements (plan_id)",
 };
 
+// Version 2. Sessions and benchmarks carry what a run asked for and what came of it; candidates count their attempts.
+constexpr std::array<std::string_view, 13> kVersion2 = {
+    "ALTER TABLE candidates ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE sessions ADD COLUMN model TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sessions ADD COLUMN variant TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sessions ADD COLUMN outcome TEXT NOT NULL DEFAULT 'unfinished'",
+    "ALTER TABLE sessions ADD COLUMN candidates INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN compiled INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN cached INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN verified INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN infeasible INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN elapsed_s REAL",
+    "ALTER TABLE benchmarks ADD COLUMN median_us REAL",
+    "CREATE INDEX measurements_of_benchmark ON measurements (benchmark_id)",
+};
+
 // Element i leads from version i to version i + 1. Append; never change one that was released.
-const std::array<std::span<const std::string_view>, 1> kMigrations = {kVersion1};
+const std::array<std::span<const std::string_view>, 2> kMigrations = {kVersion1, kVersion2};
 constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
 
 using Objects = std::map<std::string, std::string>;  // "table plans" to its statement

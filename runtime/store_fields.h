@@ -115,6 +115,26 @@ constexpr auto kCandidateOutcomeFields = [](auto& row, auto& candidate) {
   row("median_us", candidate.median_us);
   row("predicted_us", candidate.predicted_us);
   row("environment", candidate.environment);
+  row("attempts", candidate.attempts);
+};
+
+constexpr auto kSessionRequestFields = [](auto& row, auto& session) {
+  row("device", session.device);
+  row("model", session.model);
+  row("variant", session.variant);
+  row("settings", session.settings);
+  row("duet_commit", session.commit);
+};
+
+constexpr auto kSessionOutcomeFields = [](auto& row, auto& session) {
+  row("outcome", session.outcome);
+  row("candidates", session.candidates);
+  row("compiled", session.compiled);
+  row("cached", session.cached);
+  row("verified", session.verified);
+  row("infeasible", session.infeasible);
+  row("failed", session.failed);
+  row("elapsed_s", session.elapsed_s);
 };
 
 }  // namespace duet

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "tuner/verifier.h"
 
 namespace duet {
 
@@ -10,6 +11,14 @@ std::string device_text(const DeviceFingerprint& device) {
   return fmt::format("{} {} {} SMs {} MHz, {}, driver {}", device.module, device.arch, device.sm_count,
                      device.sm_clock_mhz, device.power_mode.empty() ? "no power mode" : device.power_mode,
                      device.driver_version);
+}
+
+bool is_settled_failure(const CandidateRecord& record) {
+  constexpr int kAttempts = 2;
+  if (record.status == kStatusOk) return false;
+  const bool perhaps_not_its_own = record.status == verification_status_name(VerificationStatus::device_fault) ||
+                                   record.status == verification_status_name(VerificationStatus::timeout);
+  return !perhaps_not_its_own || record.attempts >= kAttempts;
 }
 
 CandidateLog::CandidateLog(PlanStore& store, std::string device, std::string problem)
@@ -40,7 +49,7 @@ void CandidateLog::add(CandidateRecord record) {
 }
 
 void CandidateLog::flush() {
-  for (const CandidateRecord& record : added_) store_.record(record);
+  store_.record_all(added_);
   added_.clear();
 }
 

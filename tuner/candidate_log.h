@@ -20,6 +20,10 @@ inline constexpr std::string_view kStatusInfeasible = "infeasible";
 inline constexpr std::string_view kStatusCompileError = "compile error";
 inline constexpr std::string_view kStatusSpills = "spills";
 
+// True when a later run need not repeat the candidate. A crash, a fault or a timeout may be the device's or the
+// harness's doing: it is tried once more, by a later run, before it is believed.
+bool is_settled_failure(const CandidateRecord& record);
+
 class CandidateLog {
  public:
   CandidateLog(PlanStore& store, std::string device, std::string problem);

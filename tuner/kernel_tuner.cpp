@@ -182,11 +182,12 @@ std::optional<KernelTuner::Pending> KernelTuner::next(SearchStrategy& strategy) 
   return std::nullopt;
 }
 
-// True when an earlier run settled the candidate: it failed, or it was timed and is no better than the best. One that
-// is better goes through the compiler again for its image, which the compile cache keeps.
+// True when an earlier run settled the candidate: it failed by its own fault, or it was timed and is no better than the
+// best. One that is better goes through the compiler again for its image, which the compile cache keeps.
 bool KernelTuner::known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy) {
   const CandidateRecord* record = log_.find(config_text(feasible_[index].tile), source_identity(source));
   if (record == nullptr) return false;
+  if (record->status != kStatusOk && !is_settled_failure(*record)) return false;
   if (record->status != kStatusOk) {
     ++counts_.cached;
     ++reasons_[record->status];
@@ -274,6 +275,7 @@ SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, c
   const CostBreakdown cost = predict(candidate, traffic_, tools_.spec, compiled.image.registers);
   record.predicted_us = cost.total_us;
   const CandidateRecord* known = log_.find(record.config, record.source_hash);
+  if (known != nullptr && known->status != kStatusOk) record.attempts = known->attempts + 1;
   const bool settled = is_settled(known) && compiled.ok;
   if (settled) {
     ++counts_.cached;
@@ -347,8 +349,8 @@ void KernelTuner::require_working_device(const CandidateRecord& record) {
     tools_.device->read({&seen, 1}, probe.address());
   } catch (const Error& error) {
     fail(ErrorKind::device,
-         "the device does not answer after candidate '{}' of '{}' ({}): run again, the candidate is recorded and will "
-         "be left out",
+         "the device does not answer after candidate '{}' of '{}' ({}): run again, the candidate is recorded; after a "
+         "second fault it is left out",
          record.config, problem_.name, error.what());
   }
 }

@@ -15,6 +15,7 @@
 #include "codegen/step_schedule.h"
 #include "runtime/engine.h"
 #include "tuner/kernel_tuner.h"
+#include "tuner/session_log.h"
 #include "tuner/synthetic_inputs.h"
 
 namespace duet {
@@ -94,7 +95,22 @@ class Run {
     }
   }
 
+  // The store keeps a row of every run, however it ends.
   TuneReport run() {
+    SessionLog session(store_, request_, tools_.device_name);
+    try {
+      search();
+    } catch (const std::exception& error) {
+      fill_report();
+      session.fail(report_, error.what());
+      throw;
+    }
+    session.finish(report_);
+    return std::move(report_);
+  }
+
+ private:
+  void search() {
     make_tuners();
     tune_all();
     finish_untuned();
@@ -104,10 +120,8 @@ class Run {
     measure_plan();
     store_.put(report_.plan);
     fill_report();
-    return std::move(report_);
   }
 
- private:
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
 
   void make_tuners() {

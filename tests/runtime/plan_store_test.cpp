@@ -191,6 +191,66 @@ TEST_F(Store, CandidatesAreRememberedAndMeasurementsKept) {
   EXPECT_EQ(database.integer("SELECT count(*) FROM measurements WHERE samples_us != '[]'"), 3);  // the old ones too
 }
 
+TEST_F(Store, ABatchIsKeptWholeOrNotAtAll) {
+  PlanStore store = tune();
+  std::vector<CandidateRecord> batch;
+  for (int i = 0; i < 50; ++i) batch.push_back(sample_candidate(i));
+  batch[3].attempts = 2;
+  store.record_all(batch);
+  store.record_all({});
+  const auto stored = [&] { return store.candidates(batch[0].device, batch[0].problem); };
+  ASSERT_EQ(stored().size(), 50u);
+  EXPECT_EQ(stored()[3].attempts, 2);
+  for (CandidateRecord& candidate : batch) candidate.source_hash = "other";
+  batch.back().config = "not UTF-8: \xff";
+  error_of([&] { store.record_all(batch); });
+  EXPECT_EQ(stored().size(), 50u);
+}
+
+TEST_F(Store, SessionsAreRowsFromTheirBeginning) {
+  PlanStore store = tune();
+  SessionRecord session{.device = "Orin NX 25W", .model = "clip", .variant = "baseline", .settings = "{}"};
+  session.id = store.begin_session(session);
+  ASSERT_EQ(store.sessions().size(), 1u);
+  EXPECT_EQ(store.sessions()[0].outcome, "unfinished");
+  EXPECT_TRUE(store.sessions()[0].finished.empty());
+  session.outcome = "complete";
+  session.verified = 12;
+  session.elapsed_s = 3.5;
+  store.finish_session(session);
+  const SessionRecord found = store.sessions().at(0);
+  EXPECT_EQ(found.id, session.id);
+  EXPECT_EQ(found.variant, "baseline");
+  EXPECT_EQ(found.outcome, "complete");
+  EXPECT_EQ(found.verified, 12);
+  EXPECT_EQ(found.elapsed_s, 3.5);
+  EXPECT_FALSE(found.finished.empty());
+  session.id = 77;
+  error_of([&] { store.finish_session(session); }, ErrorKind::internal);
+}
+
+TEST_F(Store, BenchmarksKeepEverySample) {
+  PlanStore store = tune();
+  const std::vector<BenchmarkRecord> cases{
+      {.name = "clip/b1", .device = "d", .environment = "918 MHz", .median_us = 2, .samples_us = {1, 2, 3}},
+      {.name = "clip/b2", .device = "d", .environment = "918 MHz", .median_us = 5, .samples_us = {5}}};
+  store.record_benchmarks(cases);
+  const std::vector<BenchmarkRecord> found = store.benchmarks();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].name, "clip/b1");
+  EXPECT_EQ(found[0].samples_us, cases[0].samples_us);
+  EXPECT_EQ(found[1].median_us, 5);
+  EXPECT_FALSE(found[1].recorded.empty());
+}
+
+TEST_F(Store, OnlyATuningDatabaseIsOne) {
+  PlanStore store = tune();
+  store.export_to(dir_ / "x.duet", {});
+  EXPECT_TRUE(is_tuning_database(path_));
+  EXPECT_FALSE(is_tuning_database(dir_ / "x.duet"));
+  EXPECT_FALSE(is_tuning_database(dir_ / "absent"));
+}
+
 TEST_F(Store, ExportIsOneFileThatOpensInAReadOnlyFolder) {
   PlanStore store = tune();
   Plan other = sample_plan();

@@ -1,0 +1,88 @@
+#include "runtime/candidate_rows.h"
+
+#include <chrono>
+#include <ctime>
+
+#include "base/error.h"
+#include "runtime/store_fields.h"
+#include "runtime/store_row.h"
+
+namespace duet {
+namespace {
+
+std::vector<double> latest_samples(const Database& database, std::int64_t candidate_id) {
+  Statement statement =
+      database.prepare("SELECT samples_us FROM measurements WHERE candidate_id = ? ORDER BY id DESC LIMIT 1");
+  statement.bind(candidate_id);
+  std::vector<double> samples;
+  if (!statement.step()) return samples;
+  RowReader reader(statement, database.name());
+  reader("samples_us", samples);
+  return samples;
+}
+
+std::int64_t candidate_id(const Database& database, const CandidateRecord& candidate) {
+  const RowWriter key = row_of(candidate, kCandidateKeyFields);
+  Statement statement = database.prepare(fmt::format("SELECT id FROM candidates WHERE {}", equals_clause(key)));
+  for (const SqlValue& value : key.values) statement.bind(value);
+  if (!statement.step()) fail(ErrorKind::internal, "{}: a candidate just written is not there", database.name());
+  return statement.integer(0);
+}
+
+// Every measurement is kept. An empty one is written only over an older one: the newest belongs to the stored outcome.
+void write_samples(const Database& database, std::int64_t id, const CandidateRecord& candidate,
+                   const std::string& now) {
+  if (candidate.samples_us.empty() && latest_samples(database, id).empty()) return;
+  RowWriter measurement;
+  measurement("candidate_id", id);
+  measurement("provenance", candidate.provenance);
+  measurement("environment", candidate.environment);
+  measurement("recorded", now);
+  measurement("samples_us", candidate.samples_us);
+  insert_row(database, "measurements", measurement);
+}
+
+}  // namespace
+
+std::string utc_now() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return std::string(text, length);
+}
+
+void write_candidate(const Database& database, const CandidateRecord& candidate, const std::string& now) {
+  RowWriter row = row_of(candidate, kCandidateKeyFields, kCandidateOutcomeFields);
+  row("recorded", now);
+  std::string updates;
+  RowWriter outcome = row_of(candidate, kCandidateOutcomeFields);
+  outcome("recorded", now);
+  for (const std::string_view column : outcome.columns)
+    updates += fmt::format("{}{} = excluded.{}", updates.empty() ? "" : ", ", column, column);
+  insert_row(database, "candidates", row,
+             fmt::format("ON CONFLICT (device, problem, config, source_hash) DO UPDATE SET {}", updates));
+  write_samples(database, candidate_id(database, candidate), candidate, now);
+}
+
+std::vector<CandidateRecord> read_candidates(const Database& database, std::string_view condition,
+                                             const std::vector<std::string_view>& values) {
+  Statement statement = database.prepare(fmt::format("SELECT id, {}, {} FROM candidates WHERE {} ORDER BY id",
+                                                     columns_of<CandidateRecord>(kCandidateKeyFields),
+                                                     columns_of<CandidateRecord>(kCandidateOutcomeFields), condition));
+  for (const std::string_view value : values) statement.bind(std::string(value));
+  std::vector<CandidateRecord> records;
+  while (statement.step()) {
+    RowReader reader(statement, database.name());
+    CandidateRecord& record = records.emplace_back();
+    std::int64_t id = 0;
+    reader("id", id);
+    kCandidateKeyFields(reader, record);
+    kCandidateOutcomeFields(reader, record);
+    record.samples_us = latest_samples(database, id);
+  }
+  return records;
+}
+
+}  // namespace duet

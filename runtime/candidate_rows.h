@@ -1,0 +1,22 @@
+// Candidates' outcomes as rows of the plan store, with every measurement.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/plan_store.h"
+#include "runtime/sqlite.h"
+
+namespace duet {
+
+// Now, in UTC, ISO 8601.
+std::string utc_now();
+
+// Replaces the outcome of the same candidate. Call inside a transaction.
+void write_candidate(const Database& database, const CandidateRecord& candidate, const std::string& now);
+// `condition` has one place for each of `values`.
+std::vector<CandidateRecord> read_candidates(const Database& database, std::string_view condition,
+                                             const std::vector<std::string_view>& values);
+
+}  // namespace duet
