@@ -240,7 +240,10 @@ void EmulatorDevice::compile(std::span<const Launch> launches) {
   for (const Kernel* kernel : pending) stubs.push_back(kernel->source);
   const std::vector<emulator::HostCompileResult> results = compiler_.compile_batches(stubs, kStubsPerCompile);
   for (std::size_t i = 0; i < pending.size(); ++i) {
-    if (!results[i].ok) fail(ErrorKind::device, "kernel '{}': {}", pending[i]->entry, results[i].error);
+    // What is not the kernel's fault ends the job instead of counting against the kernel.
+    if (!results[i].ok)
+      fail(results[i].compiler_failed ? ErrorKind::missing : ErrorKind::device, "kernel '{}': {}", pending[i]->entry,
+           results[i].error);
     pending[i]->shared_object = results[i].shared_object;
   }
 }

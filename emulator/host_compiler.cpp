@@ -151,8 +151,8 @@ std::vector<std::string> HostCompiler::arguments(const fs::path& source, const f
   // step over the guard of its fiber's stack.
   add({"-std=c++17", "-O2", "-g1", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno", "-ffp-contract=off",
        "-fstack-clash-protection", "-w"});
-  // g++ 12's folding of identical functions merges kernels' helpers over arrays of different extents and then cuts their
-  // loops short ("iteration 2 invokes undefined behavior"): wrong results, seen with odd fragment counts.
+  // g++ 12's folding of identical functions merges kernels' helpers over arrays of different extents and then cuts
+  // their loops short ("iteration 2 invokes undefined behavior"): wrong results, seen with odd fragment counts.
   if (version_.find("clang") == std::string::npos) add({"-fno-gnu-unique", "-fno-ipa-icf"});
   if (options_.sanitize) {
     add({"-fsanitize=address,alignment", "-fno-sanitize-recover=alignment", "-fno-omit-frame-pointer"});
@@ -230,6 +230,7 @@ std::vector<HostCompileResult> HostCompiler::compile_batches(std::span<const std
 HostCompileResult HostCompiler::compile_source(const std::string& source, std::span<const std::string> keys) const {
   HostCompileResult result;
   if (version_.empty()) {
+    result.compiler_failed = true;
     result.error = command_.empty()
                        ? "no C++ compiler: the emulator needs g++ or clang++ in PATH, or CXX set to one"
                        : fmt::format("the C++ compiler '{}' does not run; set CXX to g++ or clang++", command_.front());
@@ -249,11 +250,14 @@ HostCompileResult HostCompiler::compile_source(const std::string& source, std::s
     }
     result.ok = fs::exists(object_of(keys.front()), ignored);
     result.shared_object = object_of(keys.front());
+    result.compiler_failed = !result.ok;
     if (!result.ok) result.error = "the compiled kernel could not be stored in " + options_.cache_dir.string();
     fs::rename(source_path, options_.cache_dir / (keys.front() + ".cpp"), ignored);
   } else {
     fs::remove(source_path, ignored);
     const std::string line = first_line_with(run.output, "error");
+    constexpr int kCannotRun = 126;  // and above: not found, ended by a signal
+    result.compiler_failed = run.timed_out || run.exit_code >= kCannotRun || line.empty();
     result.error = run.timed_out ? fmt::format("the host compiler did not finish within {} s", options_.timeout.count())
                                  : fmt::format("the stub does not compile for the emulator: {}",
                                                line.empty() ? fmt::format("exit status {}", run.exit_code) : line);

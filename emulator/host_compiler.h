@@ -18,6 +18,7 @@ struct HostCompilerOptions {
 
 struct HostCompileResult {
   bool ok = false;
+  bool compiler_failed = false;         // not the stub's fault: no compiler, killed, out of time or of room
   std::filesystem::path shared_object;  // stubs compiled together share one
   std::string error;                    // one sentence
   std::string log;                      // of the compiler; empty for a cached result

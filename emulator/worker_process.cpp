@@ -72,9 +72,14 @@ WorkerProcess::WorkerProcess(const std::filesystem::path& executable) {
   // stderr before the socket: were its number 3, the socket's dup2 would replace it.
   if (errors_ >= 0) posix_spawn_file_actions_adddup2(&actions, errors_, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, sockets[1], kWorkerSocket);
+  posix_spawnattr_t attributes;  // a group of its own: a terminal's Ctrl-C is for the parent alone
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
   std::string name = executable.string();
   char* arguments[] = {name.data(), nullptr};
-  const int error = posix_spawn(&process_, name.c_str(), &actions, nullptr, arguments, environ);
+  const int error = posix_spawn(&process_, name.c_str(), &actions, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(sockets[1]);
   socket_ = sockets[0];
