@@ -1,6 +1,7 @@
 // `duet plans`: list, show, export and remove stored plans.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -59,6 +60,8 @@ void add_export(CLI::App& plans, const std::shared_ptr<StoreFlags>& store) {
   command->add_option("--id", *ids, "Plans to include (default: all)");
   command->footer("Example: duet plans export clip.duet --id 1");
   command->callback([store, file, ids] {
+    if (std::filesystem::exists(*file))
+      fail(ErrorKind::input, "{}: exists already: remove it, or export to another file", file->string());
     const PlanStore opened = PlanStore::open(store->database, PlanStore::Mode::read_only);
     std::vector<std::int64_t> chosen = *ids;
     if (chosen.empty()) {
@@ -75,7 +78,15 @@ void add_remove(CLI::App& plans, const std::shared_ptr<StoreFlags>& store) {
   store->add_to(*command);
   command->add_option("id", *id, "As `duet plans list` numbers it")->required();
   command->footer("Example: duet plans remove 3");
-  command->callback([store, id] { PlanStore::open(store->database, PlanStore::Mode::tune).remove(*id); });
+  command->callback([store, id] {
+    if (!std::filesystem::exists(store->database))
+      fail(ErrorKind::missing, "{}: no such plan store", store->database.string());
+    PlanStore opened = PlanStore::open(store->database, PlanStore::Mode::tune);
+    const std::vector<PlanSummary> stored = opened.list();
+    if (std::none_of(stored.begin(), stored.end(), [&](const PlanSummary& plan) { return plan.id == *id; }))
+      fail(ErrorKind::input, "{}: holds no plan {}; see `duet plans list`", store->database.string(), *id);
+    opened.remove(*id);
+  });
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "cli/plan_json.h"
 #include "cli/progress.h"
 #include "cli/target.h"
+#include "tuner/search.h"
 #include "tuner/tuning_session.h"
 
 namespace duet {
@@ -39,8 +40,11 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
   command.add_option("--space", flags.space, "Search space: a name of schedules/ or a YAML file")
       ->capture_default_str()
       ->group("Search");
-  command.add_option("--strategy", flags.strategy, "exhaustive, random or model_order")
+  const std::vector<std::string_view> strategies = strategy_names();
+  const std::vector<std::string> names(strategies.begin(), strategies.end());
+  command.add_option("--strategy", flags.strategy, "How candidates are chosen")
       ->capture_default_str()
+      ->check(CLI::IsMember(names))
       ->group("Search");
   command.add_option("--max-candidates", flags.max_candidates, "Per kernel; 0 is no limit")
       ->capture_default_str()

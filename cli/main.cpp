@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -17,9 +20,28 @@ constexpr const char* kFooter =
     "5 the device failed, 6 nothing valid came of the work, 130 interrupted (what was found is kept).\n\n"
     "Example: duet tune clip-vit-b32 --target jetson-orin-nx-16gb && duet plans show 1";
 
-int report(duet::ErrorKind kind, const char* message) {
+// Messages quote file names and arguments: whatever these hold, one message is one line.
+int report(duet::ErrorKind kind, std::string message) {
+  std::replace_if(
+      message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }, ' ');
+  constexpr std::size_t kMaxBytes = 2000;
+  if (message.size() > kMaxBytes) message = message.substr(0, kMaxBytes) + "...";
   fmt::print(stderr, "duet: {}\n", message);
   return static_cast<int>(kind);
+}
+
+// The parser asks for a missing command before it says what was wrong with the one given.
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
+  std::string path = "duet";
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  const std::vector<std::string> left = app.remaining(true);
+  std::string what = error.what();
+  if (error.get_name() == "RequiredError" && !left.empty()) what = fmt::format("'{}' is not known", left.front());
+  return fmt::format("{}; see `{} --help`", what, path);
 }
 
 int run(int argc, char** argv) {
@@ -29,6 +51,9 @@ int run(int argc, char** argv) {
   app.add_flag("--json", global.json, "Print results as JSON on stdout")->configurable(false);
   app.add_flag("-v,--verbose", global.verbosity,
                "Say more on stderr: -v summary, -vv timings, -vvv choices, -vvvv sources");
+  app.add_option_function<std::string>(
+      "--nvrtc", [](const std::string& which) { ::setenv("DUET_NVRTC", which.c_str(), 1); },
+      "The compiler: path of a libnvrtc.so, or a CUDA major such as 12 (default: the newest that the driver takes)");
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kFooter);
@@ -43,15 +68,12 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : static_cast<int>(duet::ErrorKind::usage);
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report(duet::ErrorKind::usage, usage_message(app, error));
   }
   return duet::was_interrupted() ? duet::kInterruptedExitCode : 0;
 }
 
-  app.add_option_function<std::string>(
-      "--nvrtc", [](const std::string& which) { ::setenv("DUET_NVRTC", which.c_str(), 1); },
-      "The compiler: path of a libnvrtc.so, or a CUDA major such as 12 (default: the newest that the driver takes)");
 }  // namespace
 
 int main(int argc, char** argv) {
