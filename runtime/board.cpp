@@ -32,7 +32,7 @@ std::int64_t memory_bytes(const fs::path& root) {
 
 // Up to the first control character: the text goes into messages and keys.
 std::string first_line(const std::string& text) {
-  const auto end = std::find_if(text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; });
+  const auto end = std::find_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; });
   return text.substr(0, static_cast<std::size_t>(std::min<std::ptrdiff_t>(end - text.begin(), 128)));
 }
 

@@ -11,15 +11,15 @@ namespace duet {
 // Empty and 0 mean unknown.
 struct Board {
   bool jetson = false;
-  std::string model;       // the developer kit's or carrier's own name
-  std::string module;      // "Jetson Orin NX 16GB"; the model's text where the module is not known
-  std::string device;      // the module's file in devices/: "jetson-orin-nx-16gb"
-  std::string power_mode;  // "MAXN", "15W"
-  int sm_count = 0;        // of the GPU, as the driver counts
+  std::string model{};       // the developer kit's or carrier's own name
+  std::string module{};      // "Jetson Orin NX 16GB"; the model's text where the module is not known
+  std::string device{};      // the module's file in devices/: "jetson-orin-nx-16gb"
+  std::string power_mode{};  // "MAXN", "15W"
+  int sm_count = 0;          // of the GPU, as the driver counts
   int max_sm_clock_mhz = 0;
   std::int64_t memory_bytes = 0;
-  std::vector<std::string> unknown;         // "power mode: var/lib/nvpmodel/status is absent"
-  std::vector<std::string> contradictions;  // "p3767-0001 has 8 SMs and the GPU has 16"
+  std::vector<std::string> unknown{};         // "power mode: var/lib/nvpmodel/status is absent"
+  std::vector<std::string> contradictions{};  // "p3767-0001 has 8 SMs and the GPU has 16"
 
   bool operator==(const Board&) const = default;
 };
