@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxFileBytes = 32 << 20;
+constexpr std::uint64_t kMaxFileBytes = 48 << 20;
 constexpr std::size_t kMaxSpecialTokens = 64;  // every one is sought at every character
 
 const json& member(const json& object, const char* key, const std::string& file) {
