@@ -20,6 +20,10 @@ class OpText {
     assign(field, value ? "true" : "false");
     if (value) words_.emplace_back(field);
   }
+  void set(std::string_view field, bool value, std::string_view word_when_false) {
+    assign(field, value ? "true" : "false");
+    if (!value) words_.emplace_back(word_when_false);
+  }
   void set(std::string_view field, int value, std::string_view word) {
     assign(field, fmt::format("{}", value));
     if (!word.empty()) words_.push_back(fmt::format("{}{}", word, value));
@@ -65,6 +69,7 @@ OpText op_text(const GemmOp& op) {
   text.set("dtype", op.dtype);
   text.set("a", "GemmA", op.a, op.a != GemmA::rows);
   text.set("b", "GemmB", op.b, op.b != GemmB::n_by_k);
+  text.set("constant_b", op.constant_b, "dynamic_b");
   text.set("layer_norm", op.layer_norm);
   text.set("bias", op.bias);
   text.set("activation", "Activation", op.activation, op.activation != Activation::none);

@@ -21,6 +21,7 @@ std::string describe(const GemmSpec& spec) {
   if (p.batch > 1) text += fmt::format(" batch={}", p.batch);
   if (op.a == GemmA::patches) text += fmt::format(" patches={} of {}x{}x{}", p.patch, p.channels, p.image_h, p.image_w);
   add_flag(text, op.b == GemmB::k_by_n, "k_by_n");
+  add_flag(text, !op.constant_b, "dynamic_b");
   add_flag(text, op.layer_norm, "layer_norm");
   add_flag(text, op.bias, "bias");
   add_flag(text, op.activation != Activation::none, enumerator(op.activation));

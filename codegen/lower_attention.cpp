@@ -35,6 +35,7 @@ AttentionMask mask_of(const GroupLowering& lowering) {
 GemmSpec batched_product(const GroupLowering& lowering, int batch, int heads) {
   GemmSpec spec;
   spec.op.dtype = lowering.precision();
+  spec.op.constant_b = false;  // keys or values
   spec.params.batch = batch * heads;
   spec.params.batch_inner = heads;
   return spec;

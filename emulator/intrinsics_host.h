@@ -175,6 +175,10 @@ DUET_DEVICE void sync_threads() { duet_emulator_barrier(0, 0); }
 DUET_DEVICE void sync_warp() { duet_emulator_sync_warp(); }
 DUET_DEVICE void named_barrier(int id, int threads) { duet_emulator_barrier(id, threads); }
 
+// ---- between kernels: the emulator runs them one after the other
+DUET_DEVICE void wait_for_predecessor() {}
+DUET_DEVICE void release_successor() {}
+
 // ---- between blocks; fibers switch only inside a hook, so plain accesses are atomic and ordered
 DUET_DEVICE void fence_device() {}
 DUET_DEVICE u32 counter_add(u32* counter, u32 value) {

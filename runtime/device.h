@@ -40,6 +40,7 @@ struct Launch {
   GridSize grid;
   int threads = 0;
   int smem_bytes = 0;
+  bool programmatic = false;      // PlanKernel::programmatic_launch
   std::vector<std::byte> params;  // relocated
   int stream = 0;
   std::vector<int> waits;  // indices of earlier launches on other streams

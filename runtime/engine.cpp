@@ -72,6 +72,7 @@ std::vector<Launch> make_launches(const Plan& plan, const LoadedKernels& kernels
     launch.grid = step.grid;
     launch.threads = plan.kernels[index].threads;
     launch.smem_bytes = plan.kernels[index].smem_bytes;
+    launch.programmatic = plan.kernels[index].programmatic_launch;
     launch.params = relocate(step, memory);
     launch.stream = step.stream;
     launch.waits = step.waits;

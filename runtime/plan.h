@@ -70,6 +70,8 @@ struct PlanKernel {
   std::string source{};       // the generated stub
   int threads = 0;
   int smem_bytes = 0;
+  // The kernel waits for its predecessor itself, so that on sm_90 and up it may be launched before that has ended.
+  bool programmatic_launch = false;
   std::vector<KernelImage> images{};
 
   bool operator==(const PlanKernel&) const = default;

@@ -121,6 +121,7 @@ std::vector<WeightSource> sources_from(const json& list) {
 
 }  // namespace
 
+SqlValue encode(bool value) { return static_cast<std::int64_t>(value); }
 SqlValue encode(int value) { return std::int64_t{value}; }
 SqlValue encode(std::uint32_t value) { return std::int64_t{value}; }
 SqlValue encode(std::int64_t value) { return value; }
@@ -168,6 +169,11 @@ SqlValue encode(const WeightRecipe& value) {
 void decode(SqlValue&& column, std::int64_t& value) { value = take<std::int64_t>(std::move(column), "an integer"); }
 void decode(SqlValue&& column, int& value) {
   value = narrowed<int>(take<std::int64_t>(std::move(column), "an integer"));
+}
+void decode(SqlValue&& column, bool& value) {
+  const auto number = take<std::int64_t>(std::move(column), "an integer");
+  if (number != 0 && number != 1) fail(ErrorKind::input, "holds {}, not 0 or 1", number);
+  value = number == 1;
 }
 void decode(SqlValue&& column, std::uint64_t& value) {
   value = narrowed<std::uint64_t>(take<std::int64_t>(std::move(column), "an integer"));

@@ -9,6 +9,7 @@ namespace duet {
 
 // Throw Error(input) on what a column cannot hold: more than 63 bits, text that is not UTF-8.
 SqlValue encode(int value);
+SqlValue encode(bool value);  // 0 or 1
 SqlValue encode(std::uint32_t value);
 SqlValue encode(std::int64_t value);
 SqlValue encode(std::uint64_t value);
@@ -27,6 +28,7 @@ SqlValue encode(const WeightRecipe& value);
 
 // Throw Error(input) when the column holds something else.
 void decode(SqlValue&& column, int& value);
+void decode(SqlValue&& column, bool& value);
 void decode(SqlValue&& column, std::int64_t& value);
 void decode(SqlValue&& column, std::uint64_t& value);
 void decode(SqlValue&& column, double& value);

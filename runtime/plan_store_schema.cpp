@@ -71,7 +71,8 @@ constexpr std::array<std::string_view, 14> kVersion1 = {
 };
 
 // Version 2. Sessions and benchmarks carry what a run asked for and what came of it; candidates count their attempts.
-constexpr std::array<std::string_view, 13> kVersion2 = {
+constexpr std::array<std::string_view, 14> kVersion2 = {
+    "ALTER TABLE kernels ADD COLUMN programmatic_launch INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE candidates ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE sessions ADD COLUMN model TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE sessions ADD COLUMN variant TEXT NOT NULL DEFAULT ''",

@@ -52,6 +52,7 @@ constexpr auto kKernelFields = [](auto& row, auto& kernel) {
   row("source", kernel.source);
   row("threads", kernel.threads);
   row("smem_bytes", kernel.smem_bytes);
+  row("programmatic_launch", kernel.programmatic_launch);
 };
 
 constexpr auto kImageFields = [](auto& row, auto& image) {

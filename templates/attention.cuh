@@ -281,6 +281,8 @@ DUET_DEVICE void attention(const AttentionParams& params) {
   using Shape = AttentionShape<Config>;
   const AttentionPlace place = attention_place<Shape>(params);
   const AttentionLoader<Shape> loader(params, place, smem_base());
+  wait_for_predecessor();
+  release_successor();
   loader.load_q();  // part of the first K's group
   DUET_UNROLL
   for (int block = 0; block < Shape::kStages - 1; ++block) loader.load_step(block, block);

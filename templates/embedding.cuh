@@ -118,6 +118,8 @@ template <class Config>
 DUET_DEVICE void embedding(const EmbeddingParams& params) {
   constexpr EmbeddingConfig kConfig = Config::value;
   static_assert(embedding_infeasible(kConfig) == nullptr, "infeasible EmbeddingConfig");
+  wait_for_predecessor();
+  release_successor();
   Team<kConfig.tile.warps_per_row, kConfig.tile.rows_per_block> team(smem_base());
   const int index = block_index_x() * kConfig.tile.rows_per_block + team.index();
   if (index >= params.batch * params.tokens) return;

@@ -34,13 +34,17 @@ class GemmMainloop {
       : place_(place), smem_(smem), b_(params, place), a_(params, place) {}
 
   // Starts the copies of the first stages - 1 tiles. Each is one group, empty where there is no such tile, so that
-  // counting groups is counting tiles.
+  // counting groups is counting tiles. Weights come first, before the kernel that writes A has ended: their way from
+  // DRAM is the longest, and it then overlaps that kernel. They are part of the first group.
   DUET_DEVICE void start() const {
-    DUET_UNROLL
-    for (int tile = 0; tile < Shape::kStages - 1; ++tile) {
-      load(tile, tile);
+    if constexpr (Shape::kOp.constant_b) copy_first([&](int tile) { copy_b(tile, tile); });
+    wait_for_predecessor();
+    release_successor();
+    copy_first([&](int tile) {
+      if constexpr (!Shape::kOp.constant_b) copy_b(tile, tile);
+      copy_a(tile, tile);
       cp_async_commit();
-    }
+    });
   }
 
   // Accumulates the block's share of k. Copies started after start() are complete at the end as
@@ -95,16 +99,23 @@ class GemmMainloop {
   // Starts the copy of the tile that is stages - 1 ahead into the slot before this one, which was read for the last
   // time before the barrier that opened this tile.
   DUET_DEVICE void refill(int tile, int slot) const {
-    load(tile + Shape::kStages - 1, slot > 0 ? slot - 1 : Shape::kStages - 1);
+    const int free_slot = slot > 0 ? slot - 1 : Shape::kStages - 1;
+    copy_b(tile + Shape::kStages - 1, free_slot);
+    copy_a(tile + Shape::kStages - 1, free_slot);
     cp_async_commit();
   }
 
-  DUET_DEVICE void load(int tile, int slot) const {
-    if (tile < place_.k_tiles) {
-      const int k0 = (place_.k_tile + tile) * Shape::kBlockK;
-      b_.load(b_slot(slot), k0);
-      a_.load(a_slot(slot), k0);
-    }
+  template <class Copy>
+  DUET_DEVICE void copy_first(Copy copy) const {
+    DUET_UNROLL
+    for (int tile = 0; tile < Shape::kStages - 1; ++tile) copy(tile);
+  }
+
+  DUET_DEVICE void copy_b(int tile, int slot) const {
+    if (tile < place_.k_tiles) b_.load(b_slot(slot), (place_.k_tile + tile) * Shape::kBlockK);
+  }
+  DUET_DEVICE void copy_a(int tile, int slot) const {
+    if (tile < place_.k_tiles) a_.load(a_slot(slot), (place_.k_tile + tile) * Shape::kBlockK);
   }
 
   DUET_DEVICE void load_fragments(Fragments& fragments, int slot, int k_step) const {

@@ -28,6 +28,7 @@ struct GemmOp {
   Dtype dtype = Dtype::f16;  // of A, B, C and the residual; products accumulate in fp32
   GemmA a = GemmA::rows;
   GemmB b = GemmB::n_by_k;
+  bool constant_b = true;  // B is a weight: it may be read before the kernel that writes A has ended
   // The rows of A are layer-normalised. The scale is folded into B and the shift into bias (weight recipe
   // `fold_layer_norm`), so that C = act( rstd[m] (acc - mean[m] fold_sum[n]) + bias[n] ), mean and rstd being
   // computed from A on its way through the kernel.

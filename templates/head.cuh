@@ -205,6 +205,8 @@ DUET_DEVICE void head(const HeadParams& params) {
   using BlockTeam = Team<kConfig.tile.warps, 1>;
   constexpr SmemAddr kRowBytes = HeadConfig::kMaxColumns * 4;
 
+  wait_for_predecessor();
+  release_successor();
   const SharedRow row{smem_base()};
   BlockTeam team(smem_base() + kRowBytes);
   const int item = block_index_y();

@@ -68,6 +68,8 @@ DUET_DEVICE void norm(const NormParams& params) {
   static_assert(norm_infeasible(kConfig) == nullptr, "infeasible NormConfig");
   using RowTeam = Team<kConfig.tile.warps_per_row, kConfig.tile.rows_per_block>;
 
+  wait_for_predecessor();
+  release_successor();
   RowTeam team(smem_base());
   const int index = block_index_x() * kConfig.tile.rows_per_block + team.index();
   if (index >= params.rows) return;

@@ -78,6 +78,8 @@ DUET_DEVICE void pointwise(const PointwiseParams& params) {
   constexpr PointwiseConfig kConfig = Config::value;
   constexpr Dtype kDtype = kConfig.op.dtype;
   static_assert(pointwise_infeasible(kConfig) == nullptr, "infeasible PointwiseConfig");
+  wait_for_predecessor();
+  release_successor();
   const u32 vectors_per_row = static_cast<u32>(params.ld) / kVecElements;
   const u32 vectors = static_cast<u32>(params.rows) * vectors_per_row;
   const u32 first = static_cast<u32>(block_index_x()) * (kConfig.tile.threads * kConfig.tile.vectors_per_thread) +

@@ -27,6 +27,8 @@ template <class Config>
 DUET_DEVICE void similarity(const SimilarityParams& params) {
   constexpr SimilarityConfig kConfig = Config::value;
   static_assert(similarity_infeasible(kConfig) == nullptr, "infeasible SimilarityConfig");
+  wait_for_predecessor();
+  release_successor();
   const int lane = thread_index() % 32;
   const int logit = block_index_x() * kConfig.tile.warps + thread_index() / 32;
   if (logit >= params.images * params.texts) return;

@@ -223,6 +223,7 @@ class Builder {
                              .source = chosen.source.text,
                              .threads = candidates_[step].threads,
                              .smem_bytes = candidates_[step].smem_bytes,
+                             .programmatic_launch = true,
                              .images = chosen.images});
     return static_cast<int>(plan_.kernels.size()) - 1;
   }

@@ -25,6 +25,12 @@ CudaContext::~CudaContext() {
   if (!slice_) static_cast<void>(driver_->cuDevicePrimaryCtxRelease(device_));
 }
 
+bool CudaContext::programmatic_launch() const {
+  int major = 0;
+  DUET_CUDA_CHECK(*driver_, cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device_));
+  return major >= 9;
+}
+
 CudaContext::Scope::Scope(const CudaContext& context) : driver_(context.driver()) {
   DUET_CUDA_CHECK(driver_, cuCtxPushCurrent(context.context_));
 }

@@ -24,6 +24,9 @@ class CudaContext {
   CUdevice device() const { return device_; }
   int slice_sms() const { return slice_ ? slice_->sms() : 0; }  // 0: the whole GPU
 
+  // Whether a kernel may be launched before the one it depends on has ended (sm_90 and up).
+  bool programmatic_launch() const;
+
   // Makes the context current on this thread as long as it lives; any thread may use a device.
   class Scope {
    public:

@@ -41,10 +41,7 @@ namespace duet {
   X(cuLibraryUnload, 12000, (CUlibrary library))                                                                  \
   X(cuLibraryGetKernel, 12000, (CUkernel * kernel, CUlibrary library, const char* name))                          \
   X(cuKernelSetAttribute, 12000, (CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device))   \
-  X(cuLaunchKernel, 4000,                                                                                         \
-    (CUfunction function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x,    \
-     unsigned int block_y, unsigned int block_z, unsigned int smem_bytes, CUstream stream, void** params,         \
-     void** extra))                                                                                               \
+  X(cuLaunchKernelEx, 11060, (const CUlaunchConfig* config, CUfunction function, void** params, void** extra))    \
   X(cuStreamCreate, 2000, (CUstream * stream, unsigned int flags))                                                \
   X(cuStreamDestroy, 4000, (CUstream stream))                                                                     \
   X(cuStreamSynchronize, 2000, (CUstream stream))                                                                 \

@@ -32,11 +32,16 @@ void check_launches(std::span<const Launch> launches) {
 class Recorder {
  public:
   Recorder(const CudaContext& context, std::span<const Launch> launches)
-      : context_(context), driver_(context.driver()), launches_(launches), done_(launches.size()) {
+      : context_(context),
+        driver_(context.driver()),
+        programmatic_(context.programmatic_launch()),
+        launches_(launches),
+        done_(launches.size()) {
     int streams = 1;
     for (const Launch& launch : launches) streams = std::max(streams, launch.stream + 1);
     for (int i = 0; i < streams; ++i) streams_.push_back(context.make_stream());
     forked_.resize(streams_.size());
+    previous_.resize(streams_.size());
   }
 
   CudaGraph record() {
@@ -77,7 +82,8 @@ class Recorder {
         forked_[own] = true;
       }
       wait_for_others(launch, own);
-      record_launch(launch, own);
+      record_launch(launch, own, may_overlap(launch, own));
+      previous_[own] = &launch;
       if (awaited[i]) done_[i] = record_event(own);
     }
   }
@@ -101,7 +107,16 @@ class Recorder {
     }
   }
 
-  void record_launch(const Launch& launch, std::size_t own) const {
+  // A launch that depends on nothing but the kernel before it on its stream, both waiting for their predecessors
+  // themselves. That the one before it does so too keeps the chain of waits whole.
+  bool may_overlap(const Launch& launch, std::size_t own) const {
+    const Launch* before = previous_[own];
+    return programmatic_ && launch.programmatic && before != nullptr && before->programmatic &&
+           std::none_of(launch.waits.begin(), launch.waits.end(),
+                        [&](int wait) { return launches_[static_cast<std::size_t>(wait)].stream != launch.stream; });
+  }
+
+  void record_launch(const Launch& launch, std::size_t own, bool overlap) const {
     // A buffer with its size, so that the driver can refuse a parameter block of the wrong length.
     std::vector<std::byte> params = launch.params;
     std::size_t size = params.size();
@@ -109,10 +124,21 @@ class Recorder {
                      CU_LAUNCH_PARAM_END};
     auto* function = reinterpret_cast<CUfunction>(launch.kernel.handle);
     const auto as_unsigned = [](int value) { return static_cast<unsigned int>(value); };
-    const CUresult result = driver_.cuLaunchKernel(function, as_unsigned(launch.grid.x), as_unsigned(launch.grid.y),
-                                                   as_unsigned(launch.grid.z), as_unsigned(launch.threads), 1, 1,
-                                                   as_unsigned(launch.smem_bytes), stream(own), nullptr,
-                                                   params.empty() ? nullptr : static_cast<void**>(extra));
+    CUlaunchAttribute serialization{};
+    serialization.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+    serialization.value.programmaticStreamSerializationAllowed = 1;
+    CUlaunchConfig config{};
+    config.gridDimX = as_unsigned(launch.grid.x);
+    config.gridDimY = as_unsigned(launch.grid.y);
+    config.gridDimZ = as_unsigned(launch.grid.z);
+    config.blockDimX = as_unsigned(launch.threads);
+    config.blockDimY = config.blockDimZ = 1;
+    config.sharedMemBytes = as_unsigned(launch.smem_bytes);
+    config.hStream = stream(own);
+    config.attrs = &serialization;
+    config.numAttrs = overlap ? 1 : 0;
+    const CUresult result =
+        driver_.cuLaunchKernelEx(&config, function, nullptr, params.empty() ? nullptr : static_cast<void**>(extra));
     if (result == CUDA_SUCCESS) return;
     fail(ErrorKind::device, "launch {} (grid {}x{}x{}, {} threads, {} bytes of shared memory): {}", launch.name,
          launch.grid.x, launch.grid.y, launch.grid.z, launch.threads, launch.smem_bytes, driver_.error_text(result));
@@ -127,9 +153,11 @@ class Recorder {
 
   const CudaContext& context_;
   const CudaDriver& driver_;
+  bool programmatic_;
   std::span<const Launch> launches_;
   std::vector<CudaStream> streams_;
   std::vector<bool> forked_;
+  std::vector<const Launch*> previous_;  // by stream
   std::vector<CudaEvent> events_;
   std::vector<CUevent> done_;  // by launch
 };

@@ -101,6 +101,23 @@ DUET_DEVICE void named_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
+// ---- between kernels of a stream (programmatic dependent launch, sm_90 and up; nothing to do before)
+// A kernel launched that way may start while the kernel before it still runs. Before it touches anything but weights it
+// must call wait_for_predecessor(), which returns when all earlier kernels of the stream have ended and their writes
+// are visible. It then calls release_successor(), so that the next kernel may start: never before its own wait, which
+// is what makes "the predecessor has ended" mean "all before it have" and keeps stale lines out of the next kernel's
+// L1.
+DUET_DEVICE void wait_for_predecessor() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+DUET_DEVICE void release_successor() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 // ---- between blocks
 // Makes this thread's earlier global writes visible to the device before its later ones.
 DUET_DEVICE void fence_device() { __threadfence(); }

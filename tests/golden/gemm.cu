@@ -9,6 +9,7 @@ struct gemm_f16_ln_bias_quick_gelu_64x64x32_w2x2_s3_k1_config {
     c.op.dtype = Dtype::f16;
     c.op.a = GemmA::rows;
     c.op.b = GemmB::n_by_k;
+    c.op.constant_b = true;
     c.op.layer_norm = true;
     c.op.bias = true;
     c.op.activation = Activation::quick_gelu;

@@ -9,6 +9,7 @@ struct gemm_bf16_patches_residual_copy4_64x64x32_w2x2_s3_k1_config {
     c.op.dtype = Dtype::bf16;
     c.op.a = GemmA::patches;
     c.op.b = GemmB::n_by_k;
+    c.op.constant_b = true;
     c.op.layer_norm = false;
     c.op.bias = false;
     c.op.activation = Activation::none;
