@@ -61,7 +61,7 @@ std::string why_none(const PlanKey& key, const std::vector<PlanSummary>& stored)
 
 }  // namespace
 
-PlanChoice match_plan(const PlanKey& key, const std::vector<PlanSummary>& stored) {
+MatchedPlan match_plan(const PlanKey& key, const std::vector<PlanSummary>& stored) {
   const DeviceFingerprint& device = key.device;
   const auto differences = [&](const PlanSummary& s) { return mode_differences(s.key.device, device).size(); };
   const auto here = [&](const PlanSummary& s) {

@@ -9,7 +9,7 @@
 
 namespace duet {
 
-struct PlanChoice {
+struct MatchedPlan {
   MatchKind kind = MatchKind::none;
   std::string why{};  // one sentence
   std::int64_t id = 0;
@@ -17,6 +17,6 @@ struct PlanChoice {
 
 // In order: the same key; the same module in another mode; another batch there; another device. Model, graph, precision
 // and variant must always be the same.
-PlanChoice match_plan(const PlanKey& key, const std::vector<PlanSummary>& stored);
+MatchedPlan match_plan(const PlanKey& key, const std::vector<PlanSummary>& stored);
 
 }  // namespace duet

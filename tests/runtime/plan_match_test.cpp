@@ -23,7 +23,7 @@ class PlanMatching : public testing::Test {
 
 TEST_F(PlanMatching, PrefersTheSameKey) {
   const auto other_mode = with([](PlanKey& k) { k.device.power_mode = "15W"; });
-  const PlanChoice choice = match_plan(key_, {summary(1, other_mode), summary(2, key_), summary(3, other_mode)});
+  const MatchedPlan choice = match_plan(key_, {summary(1, other_mode), summary(2, key_), summary(3, other_mode)});
   EXPECT_EQ(choice.kind, MatchKind::exact);
   EXPECT_EQ(choice.id, 2);
 }
@@ -34,7 +34,7 @@ TEST_F(PlanMatching, NamesWhatDiffersInTheMode) {
     k.device.sm_clock_mhz = 600;
   });
   const auto near = with([](PlanKey& k) { k.device.power_mode = "15W"; });
-  const PlanChoice choice = match_plan(key_, {summary(1, near), summary(2, far)});
+  const MatchedPlan choice = match_plan(key_, {summary(1, near), summary(2, far)});
   EXPECT_EQ(choice.kind, MatchKind::other_mode);
   EXPECT_EQ(choice.id, 1);
   EXPECT_EQ(choice.why, "same module, power mode 15W instead of 25W");
@@ -48,7 +48,7 @@ TEST_F(PlanMatching, PrefersMeasuredThenNewer) {
 
 TEST_F(PlanMatching, TakesTheNearestBatch) {
   const auto batch = [&](int value) { return with([&](PlanKey& k) { k.batch = value; }); };
-  const PlanChoice choice = match_plan(key_, {summary(1, batch(8)), summary(2, batch(1)), summary(3, batch(16))});
+  const MatchedPlan choice = match_plan(key_, {summary(1, batch(8)), summary(2, batch(1)), summary(3, batch(16))});
   EXPECT_EQ(choice.kind, MatchKind::other_batch);
   EXPECT_EQ(choice.id, 2);
   EXPECT_EQ(choice.why, "same module, batch 1 instead of 2");
@@ -57,7 +57,7 @@ TEST_F(PlanMatching, TakesTheNearestBatch) {
 TEST_F(PlanMatching, PrefersAnotherDeviceOfTheSameArchitecture) {
   const auto thor = with([](PlanKey& k) { k.device.module = "Jetson Thor", k.device.arch = "sm_110"; });
   const auto nano = with([](PlanKey& k) { k.device.module = "Jetson Orin Nano"; });
-  const PlanChoice choice = match_plan(key_, {summary(1, thor), summary(2, nano)});
+  const MatchedPlan choice = match_plan(key_, {summary(1, thor), summary(2, nano)});
   EXPECT_EQ(choice.kind, MatchKind::other_device);
   EXPECT_EQ(choice.id, 2);
   EXPECT_EQ(choice.why, "made for Jetson Orin Nano (sm_87) instead of Jetson Orin NX 16GB (sm_87)");
@@ -75,7 +75,7 @@ TEST_F(PlanMatching, ASliceIsAnotherDevice) {
 
 TEST_F(PlanMatching, SaysWhyThereIsNone) {
   const auto why = [&](const std::vector<PlanSummary>& stored) {
-    const PlanChoice choice = match_plan(key_, stored);
+    const MatchedPlan choice = match_plan(key_, stored);
     EXPECT_EQ(choice.kind, MatchKind::none);
     return choice.why;
   };
