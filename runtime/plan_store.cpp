@@ -25,12 +25,11 @@ constexpr auto kWalPause = std::chrono::milliseconds(100);
 
 // Switching to WAL takes a lock that does not honour the busy timeout: two processes that start at once must retry.
 void switch_to_wal(const Database& database) {
-  for (int attempt = 0;; ++attempt) try {
-      return database.execute("PRAGMA journal_mode = WAL");
-    } catch (const Error&) {
-      if (attempt == kWalAttempts) throw;
-      std::this_thread::sleep_for(kWalPause);
-    }
+  for (int attempt = 0; attempt < kWalAttempts; ++attempt) {
+    if (database.execute_unless_busy("PRAGMA journal_mode = WAL")) return;
+    std::this_thread::sleep_for(kWalPause);
+  }
+  database.execute("PRAGMA journal_mode = WAL");
 }
 
 // A tuning database whose journal still holds changes is no finished file: reading it as immutable would miss them.
@@ -140,7 +139,7 @@ std::int64_t PlanStore::put(const Plan& plan) {
 }
 
 PlanMatch PlanStore::find(const PlanKey& key) const {
-  const PlanChoice choice = match_plan(key, list());
+  const MatchedPlan choice = match_plan(key, list());
   PlanMatch match{.kind = choice.kind, .why = choice.why};
   if (choice.kind != MatchKind::none) match.plan = load(choice.id);
   return match;

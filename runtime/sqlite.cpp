@@ -175,6 +175,15 @@ void Database::execute(std::string_view sql) const {
   }
 }
 
+bool Database::execute_unless_busy(std::string_view sql) const {
+  const Statement statement = prepare(sql);
+  int code = SQLITE_ROW;
+  while (code == SQLITE_ROW) code = sqlite3_step(statement.statement_.get());
+  if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED) return false;
+  if (code != SQLITE_DONE) fail_with(handle_.get(), name_, code);
+  return true;
+}
+
 std::int64_t Database::integer(std::string_view sql) const {
   Statement statement = prepare(sql);
   if (!statement.step()) fail(ErrorKind::input, "{}: gives no row for '{}'", name_, sql);

@@ -57,6 +57,8 @@ class Database {
   const std::string& name() const { return name_; }
   Statement prepare(std::string_view sql) const;
   void execute(std::string_view sql) const;  // one statement without results
+  // False when another process holds a lock that the statement needs.
+  bool execute_unless_busy(std::string_view sql) const;
   // One value of a statement that gives one row.
   std::int64_t integer(std::string_view sql) const;
   std::int64_t last_insert_id() const;
