@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,8 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const duet::Error& error) {
     return report(error.kind(), error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(duet::ErrorKind::input, error.what());  // of a path that was given: no folder, no permission
   } catch (const std::bad_alloc&) {
     return report(duet::ErrorKind::internal, "out of memory");
   } catch (const std::exception& error) {

@@ -1,0 +1,78 @@
+// The commands at work: check, generate, tune, plans, run, in text and JSON.
+#include <gtest/gtest.h>
+
+#include "tests/cli/cli_fixture.h"
+
+namespace duet {
+namespace {
+
+using Commands = CommandTest;
+
+TEST_F(Commands, CheckPrintsCostAsTextAndJson) {
+  const nlohmann::json checked = expect_json({"check", "tiny-dual", "--json"});
+  EXPECT_EQ(checked["model"], "tiny-dual");
+  ASSERT_GE(checked["towers"].size(), 2u);
+  EXPECT_LT(checked["towers"][0]["kernels_fused"], checked["towers"][0]["kernels_unfused"]);
+  EXPECT_GT(checked["floors"].size(), 3u);
+  const nlohmann::json one = expect_json(
+      {"check", "tiny-dual", "--json", "--batch", "4", "--precision", "bf16", "--device", "jetson-orin-nx-16gb@25W"});
+  EXPECT_EQ(one["batch"], 4);
+  EXPECT_EQ(one["floors"].size(), 1u);
+  EXPECT_EQ(one["floors"][0]["power_mode"], "25W");
+  EXPECT_NE(expect_exit(0, {"check", "tiny-dual"}).out.find("not measured"), std::string::npos);
+}
+
+TEST_F(Commands, DoctorSaysWhatThereIs) {
+  const nlohmann::json found = expect_json({"doctor", "--json"});
+  EXPECT_EQ(found["version"], DUET_PROJECT_VERSION);
+  EXPECT_FALSE(found["able"].empty());
+  EXPECT_NE(expect_exit(0, {"doctor"}).out.find("This machine can:"), std::string::npos);
+}
+
+TEST_F(Commands, GenerateWritesSourcesThatStandAlone) {
+  const nlohmann::json kernels = expect_json({"generate", "tiny-dual", "--output", "kernels", "--json"});
+  ASSERT_GT(kernels.size(), 5u);
+  for (const nlohmann::json& kernel : kernels)
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "kernels" / (kernel["entry"].get<std::string>() + ".cu")));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "kernels" / "templates" / "gemm.cuh"));
+  const nlohmann::json unfused = expect_json({"generate", "tiny-dual", "--output", "unfused", "--unfused", "--json"});
+  EXPECT_GE(unfused.size(), kernels.size());
+}
+
+TEST_F(Commands, TunePlansAndRunWorkTogether) {
+  Arguments tune = short_tune("t.db");
+  tune.push_back("--json");
+  const nlohmann::json tuned = expect_json(tune);
+  const std::int64_t id = tuned["plan_id"];
+  EXPECT_EQ(tuned["tuned"]["plan"]["provenance"], "emulated");
+
+  const nlohmann::json list = expect_json({"plans", "list", "--db", "t.db", "--json"});
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["id"], id);
+  const nlohmann::json shown = expect_json({"plans", "show", std::to_string(id), "--db", "t.db", "--json"});
+  EXPECT_EQ(shown["steps"], tuned["tuned"]["plan"]["steps"]);
+  EXPECT_NE(expect_exit(0, {"plans", "show", std::to_string(id), "--db", "t.db"}).out.find("EMULATED"),
+            std::string::npos);
+
+  const nlohmann::json ran =
+      expect_json({"run", "tiny-dual", "--target", "emulator", "--db", "t.db", "--check", "--json", "--output", "out"});
+  ASSERT_EQ(ran["check"].size(), 3u);
+  for (const auto& [name, check] : ran["check"].items()) EXPECT_GT(check["cosine_min"], 0.9999) << name;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out" / "image_embeds.npy"));
+  expect_exit(0, {"run", "tiny-dual", "--target", "emulator", "--db", "t.db", "--check"});
+
+  expect_exit(0, {"plans", "export", "t.duet", "--db", "t.db"});
+  EXPECT_EQ(expect_json({"plans", "list", "--db", "t.duet", "--json"}).size(), 1u);
+  EXPECT_NE(expect_exit(3, {"plans", "export", "t.duet", "--db", "t.db"}).err.find("exists already"),
+            std::string::npos);
+  expect_exit(3, {"plans", "export", "t.db", "--db", "t.db"});
+
+  expect_exit(3, {"plans", "remove", "99", "--db", "t.db"});
+  expect_exit(0, {"plans", "remove", std::to_string(id), "--db", "t.db"});
+  EXPECT_TRUE(expect_json({"plans", "list", "--db", "t.db", "--json"}).empty());
+  expect_exit(4, {"plans", "remove", "1", "--db", "absent.db"});
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "absent.db"));
+}
+
+}  // namespace
+}  // namespace duet
