@@ -94,7 +94,8 @@ TEST(HostileImage, TruncatedAnywhere) {
 
 TEST(HostileImage, DamagedAnywhere) {
   SplitMix random(7);
-  for (const nlohmann::json& entry : golden_json("images.json")["images"]) {
+  const nlohmann::json golden = golden_json("images.json");
+  for (const nlohmann::json& entry : golden["images"]) {
     const Bytes intact = golden_image(entry["file"]);
     for (int round = 0; round < 40; ++round) {
       Bytes damaged = intact;
