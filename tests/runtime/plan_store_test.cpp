@@ -202,7 +202,10 @@ TEST_F(Store, ABatchIsKeptWholeOrNotAtAll) {
   ASSERT_EQ(stored().size(), 50u);
   EXPECT_EQ(stored()[3].attempts, 2);
   for (CandidateRecord& candidate : batch) candidate.source_hash = "other";
-  batch.back().config = "not UTF-8: \xff";
+  // A row in the middle that the database refuses takes the rows before it along.
+  Database(path_, Database::Access::read_write)
+      .execute("CREATE TRIGGER refuse BEFORE INSERT ON candidates WHEN NEW.source_hash = 'other' AND NEW.config = '" +
+               batch[25].config + "' BEGIN SELECT RAISE(ABORT, 'refused'); END");
   error_of([&] { store.record_all(batch); });
   EXPECT_EQ(stored().size(), 50u);
 }
