@@ -8,18 +8,16 @@
 #include <memory>
 
 #include "base/error.h"
+#include "tuner/stats.h"
 
 namespace duet {
 namespace {
 
 BenchResult summarize(std::string name, std::vector<double> samples) {
-  std::vector<double> sorted = samples;
-  std::sort(sorted.begin(), sorted.end());
   BenchResult result{.name = std::move(name), .samples_us = std::move(samples)};
-  if (!sorted.empty()) {
-    const std::size_t middle = sorted.size() / 2;
-    result.median_us = sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-    result.min_us = sorted.front();
+  if (!result.samples_us.empty()) {
+    result.median_us = median(result.samples_us);
+    result.min_us = *std::min_element(result.samples_us.begin(), result.samples_us.end());
   }
   return result;
 }

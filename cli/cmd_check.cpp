@@ -10,6 +10,7 @@
 #include "codegen/graph_yaml.h"
 #include "codegen/lower.h"
 #include "codegen/ops.h"
+#include "tuner/cost_model.h"
 
 namespace duet {
 namespace {
@@ -49,7 +50,7 @@ double floor_us(const std::vector<TowerCost>& towers, const DeviceSpec& device) 
     flops += tower.flops;
     bytes += tower.weight_bytes;
   }
-  return std::max(bytes / (device.memory_gbps * 1e3), flops / (device.fp16_tflops * 1e6));
+  return floor_us(KernelTraffic{.flops = flops, .bytes = bytes}, device, true);
 }
 
 nlohmann::json check_json(const Graph& graph, const std::vector<TowerCost>& towers,
