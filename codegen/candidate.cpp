@@ -13,7 +13,7 @@ namespace duet {
 namespace {
 
 // CUDA's limits on a grid.
-constexpr int kMaxGridYz = 65535;
+constexpr int kMaxGridYz = 65535, kMaxThreads = 1024;
 
 // ---- one overload a family: the config's own rules first, then what does not pay on this problem
 
@@ -121,14 +121,14 @@ void resolve(const SimilaritySpec& spec, const SimilarityTile& tile, KernelCandi
 
 // ---- what the device and CUDA allow
 
+// Without the candidate's own figures: candidates are counted by reason.
 std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& device) {
   if (candidate.smem_bytes > device.smem_bytes_per_block)
-    return fmt::format("{} bytes of shared memory, {} allows {}", candidate.smem_bytes, device.name,
-                       device.smem_bytes_per_block);
-  if (candidate.threads > 1024) return fmt::format("{} threads a block, CUDA allows 1024", candidate.threads);
+    return fmt::format("more shared memory than the {} bytes a block that {} allows", device.smem_bytes_per_block,
+                       device.name);
+  if (candidate.threads > kMaxThreads) return fmt::format("more threads a block than CUDA's {}", kMaxThreads);
   if (candidate.grid.y > kMaxGridYz || candidate.grid.z > kMaxGridYz)
-    return fmt::format("a grid of {} x {} x {} blocks, CUDA allows {} in y and z", candidate.grid.x, candidate.grid.y,
-                       candidate.grid.z, kMaxGridYz);
+    return fmt::format("more blocks in y or z than CUDA's {}", kMaxGridYz);
   return {};
 }
 

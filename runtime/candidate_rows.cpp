@@ -85,4 +85,38 @@ std::vector<CandidateRecord> read_candidates(const Database& database, std::stri
   return records;
 }
 
+void replace_infeasible(const Database& database, std::string_view device, std::string_view problem,
+                        std::string_view space, std::span<const InfeasibleCount> counts) {
+  Statement clear = database.prepare("DELETE FROM infeasible WHERE device = ? AND problem = ? AND space = ?");
+  for (const std::string_view value : {device, problem, space}) clear.bind(std::string(value));
+  clear.step();
+  const std::string now = utc_now();
+  for (const InfeasibleCount& count : counts) {
+    RowWriter row;
+    row("device", std::string(device));
+    row("problem", std::string(problem));
+    row("space", std::string(space));
+    row("reason", count.reason);
+    row("candidates", count.candidates);
+    row("recorded", now);
+    insert_row(database, "infeasible", row);
+  }
+}
+
+std::vector<InfeasibleCount> read_infeasible(const Database& database, std::string_view device,
+                                             std::string_view problem) {
+  Statement statement = database.prepare(
+      "SELECT space, reason, candidates FROM infeasible WHERE device = ? AND problem = ? ORDER BY space, reason");
+  for (const std::string_view value : {device, problem}) statement.bind(std::string(value));
+  std::vector<InfeasibleCount> counts;
+  while (statement.step()) {
+    RowReader reader(statement, database.name());
+    InfeasibleCount& count = counts.emplace_back();
+    reader("space", count.space);
+    reader("reason", count.reason);
+    reader("candidates", count.candidates);
+  }
+  return counts;
+}
+
 }  // namespace duet

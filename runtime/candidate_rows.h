@@ -1,6 +1,7 @@
 // Candidates' outcomes as rows of the plan store, with every measurement.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,5 +19,11 @@ void write_candidate(const Database& database, const CandidateRecord& candidate,
 // `condition` has one place for each of `values`.
 std::vector<CandidateRecord> read_candidates(const Database& database, std::string_view condition,
                                              const std::vector<std::string_view>& values);
+
+// The counts of one space. Call inside a transaction.
+void replace_infeasible(const Database& database, std::string_view device, std::string_view problem,
+                        std::string_view space, std::span<const InfeasibleCount> counts);
+std::vector<InfeasibleCount> read_infeasible(const Database& database, std::string_view device,
+                                             std::string_view problem);
 
 }  // namespace duet

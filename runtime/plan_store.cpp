@@ -204,6 +204,18 @@ std::vector<CandidateRecord> PlanStore::candidates(std::string_view device, std:
   return read_candidates(state_->database, "device = ? AND problem = ?", {device, problem});
 }
 
+void PlanStore::record_infeasible(std::string_view device, std::string_view problem, std::string_view space,
+                                  std::span<const InfeasibleCount> counts) {
+  state_->require_writable();
+  Transaction transaction(state_->database);
+  replace_infeasible(state_->database, device, problem, space, counts);
+  transaction.commit();
+}
+
+std::vector<InfeasibleCount> PlanStore::infeasible(std::string_view device, std::string_view problem) const {
+  return read_infeasible(state_->database, device, problem);
+}
+
 std::int64_t PlanStore::begin_session(const SessionRecord& session) {
   state_->require_writable();
   return insert_session(state_->database, session, utc_now());

@@ -54,6 +54,14 @@ struct CandidateRecord {
   int attempts = 1;  // runs in which it was tried; more than one where the device or the harness failed before
 };
 
+// Candidates of one search space that cannot run, counted by reason: no row each, since a space holds tens of
+// thousands.
+struct InfeasibleCount {
+  std::string space{}, reason{};
+  int candidates = 0;
+  friend bool operator==(const InfeasibleCount&, const InfeasibleCount&) = default;
+};
+
 // One run of the tuner: what was asked, and what came of it.
 struct SessionRecord {
   std::int64_t id = 0;
@@ -101,6 +109,11 @@ class PlanStore {
   std::optional<CandidateRecord> find_candidate(std::string_view device, std::string_view problem,
                                                 std::string_view config, std::string_view source_hash) const;
   std::vector<CandidateRecord> candidates(std::string_view device, std::string_view problem) const;
+
+  // Replaces what an earlier run recorded of the space that `counts` are of. Each reason comes once.
+  void record_infeasible(std::string_view device, std::string_view problem, std::string_view space,
+                         std::span<const InfeasibleCount> counts);
+  std::vector<InfeasibleCount> infeasible(std::string_view device, std::string_view problem) const;
 
   // The row of a run that begins now; its outcome is written by finish_session under the same id.
   std::int64_t begin_session(const SessionRecord& session);

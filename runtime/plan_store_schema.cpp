@@ -88,8 +88,19 @@ constexpr std::array<std::string_view, 14> kVersion2 = {
     "CREATE INDEX measurements_of_benchmark ON measurements (benchmark_id)",
 };
 
+// Version 3. What cannot run is counted instead of listed. Which space it was of was not recorded before.
+constexpr std::array<std::string_view, 3> kVersion3 = {
+    R"(CREATE TABLE infeasible (
+  id INTEGER PRIMARY KEY, device TEXT NOT NULL, problem TEXT NOT NULL, space TEXT NOT NULL, reason TEXT NOT NULL,
+  candidates INTEGER NOT NULL, recorded TEXT NOT NULL, UNIQUE (device, problem, space, reason)))",
+    R"(INSERT INTO infeasible (device, problem, space, reason, candidates, recorded)
+  SELECT device, problem, '', detail, count(*), max(recorded) FROM candidates
+  WHERE status = 'infeasible' AND source_hash = '' GROUP BY device, problem, detail)",
+    "DELETE FROM candidates WHERE status = 'infeasible' AND source_hash = ''",
+};
+
 // Element i leads from version i to version i + 1. Append; never change one that was released.
-const std::array<std::span<const std::string_view>, 2> kMigrations = {kVersion1, kVersion2};
+const std::array<std::span<const std::string_view>, 3> kMigrations = {kVersion1, kVersion2, kVersion3};
 constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
 
 using Objects = std::map<std::string, std::string>;  // "table plans" to its statement

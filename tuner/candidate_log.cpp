@@ -53,4 +53,11 @@ void CandidateLog::flush() {
   added_.clear();
 }
 
+void CandidateLog::set_infeasible(const std::string& space, const std::map<std::string, int>& by_reason) {
+  std::vector<InfeasibleCount> counts;
+  for (const auto& [reason, count] : by_reason)
+    counts.push_back({.space = space, .reason = reason, .candidates = count});
+  store_.record_infeasible(device_, problem_, space, counts);
+}
+
 }  // namespace duet

@@ -38,6 +38,8 @@ class CandidateLog {
   void add(CandidateRecord record);
   // One transaction for all that was added.
   void flush();
+  // How many candidates of a space cannot run, by reason; written at once.
+  void set_infeasible(const std::string& space, const std::map<std::string, int>& by_reason);
 
  private:
   PlanStore& store_;

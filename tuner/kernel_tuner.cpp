@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "tuner/elapsed.h"
 
 namespace duet {
 namespace {
@@ -17,8 +18,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
 constexpr int kPredictedCandidates = 8;  // compiled per kernel where nothing can be measured
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 bool stopped(const SearchLimits& limits) { return limits.stop != nullptr && limits.stop->load(); }
 
@@ -62,13 +61,12 @@ void KernelTuner::enumerate(const SearchSpace& space) {
     if (!candidate.infeasible.empty()) {
       ++counts_.infeasible;
       ++reasons[candidate.infeasible];
-      record_infeasible(candidate);
       continue;
     }
     points_.push_back({.parameters = tile_parameters(candidate.tile), .predicted_us = predicted});
     feasible_.push_back(std::move(candidate));
   }
-  log_.flush();
+  log_.set_infeasible(space.name, reasons);
   if (feasible_.empty())
     fail(ErrorKind::no_result, "kernel '{}' has no feasible candidate in this space on {}: {}; widen the space",
          problem_.name, tools_.spec.name, reasons.empty() ? "the space is empty" : count_text(reasons));
@@ -77,14 +75,6 @@ void KernelTuner::enumerate(const SearchSpace& space) {
   std::iota(order_.begin(), order_.end(), std::size_t{0});
   std::stable_sort(order_.begin(), order_.end(),
                    [&](std::size_t a, std::size_t b) { return points_[a].predicted_us < points_[b].predicted_us; });
-}
-
-void KernelTuner::record_infeasible(const KernelCandidate& candidate) {
-  CandidateRecord record = make_record(candidate, "");
-  if (log_.find(record.config, record.source_hash) != nullptr) return;
-  record.status = kStatusInfeasible;
-  record.detail = candidate.infeasible;
-  log_.add(std::move(record));
 }
 
 Provenance KernelTuner::provenance() const {

@@ -81,7 +81,6 @@ class KernelTuner {
   };
 
   void enumerate(const SearchSpace& space);
-  void record_infeasible(const KernelCandidate& candidate);
   SearchLimits adjusted(SearchLimits limits) const;
   void prepare_device(int count);
   bool may_go_on(const SearchLimits& limits) const;

@@ -45,7 +45,8 @@ class Resilience : public CommandTest {
   std::vector<std::string> candidates_of(const std::string& database) const {
     const Database opened(folder_ / database, Database::Access::read_only);
     Statement statement = opened.prepare(
-        "SELECT problem || '|' || config || '|' || source_hash || '|' || status FROM candidates ORDER BY 1");
+        "SELECT problem || '|' || config || '|' || source_hash || '|' || status FROM candidates UNION ALL "
+        "SELECT problem || '|' || reason || '|' || space || '|' || candidates FROM infeasible ORDER BY 1");
     std::vector<std::string> rows;
     while (statement.step()) rows.push_back(statement.text(0));
     return rows;
