@@ -56,6 +56,8 @@ GEMM_KERNEL(gemm_patches_4, c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4; 
             TILE(32, 32, 64, 1, 2, 4))
 GEMM_KERNEL(gemm_patches_split, c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4; TILE(16, 32, 16, 1, 2, 2);
             c.tile.split_k = 3)
+GEMM_KERNEL(gemm_patches_bf16, c.op.dtype = Dtype::bf16; c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4;
+            c.op.bias = true; TILE(32, 32, 32, 2, 1, 3))
 
 namespace {
 
@@ -342,24 +344,46 @@ std::vector<float> patch_row(const Images& images, const std::vector<float>& pix
   return result;
 }
 
+// A product whose A is read from images.
+class PatchProblem {
+ public:
+  PatchProblem(const GemmConfig& config, const Images& images, int n)
+      : images_(images),
+        sizes_{images.count * (images.height / images.patch) * (images.width / images.patch), n,
+               images.channels * images.patch * round_up(images.patch, 8)},
+        problem_(config, sizes_),
+        image_(config.op.dtype, images.count * images.channels * images.height, images.width, images.width) {
+    image_.fill_normal(5, 0.0f, 1.0f);
+  }
+
+  GemmParams params() const {
+    GemmParams params = problem_.params();
+    params.a = image_.data();
+    params.channels = images_.channels, params.patch = images_.patch;
+    params.image_h = images_.height, params.image_w = images_.width;
+    return params;
+  }
+  std::vector<double> reference() const {
+    std::vector<double> reference(problem_.c().bytes().size() / 2, 0.0);
+    const std::vector<float> pixels = image_.floats();
+    for (int row = 0; row < sizes_.m; ++row) problem_.reference_row(row, patch_row(images_, pixels, row), reference);
+    return reference;
+  }
+  const Problem& product() const { return problem_; }
+
+ private:
+  Images images_;
+  Sizes sizes_;
+  Problem problem_;
+  Matrix16 image_;
+};
+
 void check_patches(const Kernel& kernel, const Images& images, int n) {
   SCOPED_TRACE(fmt::format("{} {} images {}x{}x{} patch {}", kernel.name, images.count, images.channels, images.height,
                            images.width, images.patch));
-  const int patches = (images.height / images.patch) * (images.width / images.patch);
-  const Sizes sizes{images.count * patches, n, images.channels * images.patch * round_up(images.patch, 8)};
-  const Problem problem(kernel.config, sizes);
-  Matrix16 image(kernel.config.op.dtype, images.count * images.channels * images.height, images.width, images.width);
-  image.fill_normal(5, 0.0f, 1.0f);
-  GemmParams params = problem.params();
-  params.a = image.data();
-  params.channels = images.channels, params.patch = images.patch;
-  params.image_h = images.height, params.image_w = images.width;
-  run_once(kernel, params);
-
-  std::vector<double> reference(problem.c().bytes().size() / 2, 0.0);
-  const std::vector<float> pixels = image.floats();
-  for (int row = 0; row < sizes.m; ++row) problem.reference_row(row, patch_row(images, pixels, row), reference);
-  testing::expect_close(reference, problem.c().floats(), kernel.config.op.dtype);
+  const PatchProblem problem(kernel.config, images, n);
+  run_once(kernel, problem.params());
+  testing::expect_close(problem.reference(), problem.product().c().floats(), kernel.config.op.dtype);
 }
 
 TEST(Gemm, Patches) {
@@ -371,17 +395,34 @@ TEST(Gemm, Patches) {
   check_patches(KERNEL(gemm_patches_split), {1, 1, 28, 28, 14}, 40);
 }
 
+// All variants of one launch, of which the last leaves its result.
+void expect_same_bits(const Kernel& kernel, const GemmParams& params, const Problem& problem) {
+  testing::expect_identical_in_all_variants(request_for(kernel, params), problem.c().bytes(), [&] { problem.reset(); });
+  EXPECT_TRUE(problem.counters_are_zero());
+}
+
 TEST(Gemm, SameBitsInEveryOrder) {
   for (const Kernel& kernel :
        {KERNEL(gemm_64x64x32), KERNEL(gemm_norm_turns), KERNEL(gemm_split4_all), KERNEL(gemm_split16),
-        KERNEL(gemm_silu_residual), KERNEL(gemm_64x96x16), KERNEL(gemm_k_by_n_80), KERNEL(gemm_16x64x64)}) {
+        KERNEL(gemm_silu_residual), KERNEL(gemm_64x96x16), KERNEL(gemm_k_by_n_80), KERNEL(gemm_16x64x64),
+        KERNEL(gemm_bf16_norm), KERNEL(gemm_bf16_bias_residual), KERNEL(gemm_k_by_n_odd)}) {
     SCOPED_TRACE(kernel.name);
-    const Problem problem(kernel.config, {50, 72, 136});
-    const GemmParams params = problem.params();
-    testing::expect_identical_in_all_variants(request_for(kernel, params), problem.c().bytes(),
-                                              [&] { problem.reset(); });
-    EXPECT_TRUE(problem.counters_are_zero());
+    const Problem problem(kernel.config, {50, 77, 136});  // n is no multiple of 8: C is padded
+    expect_same_bits(kernel, problem.params(), problem);
   }
+}
+
+TEST(Gemm, PatchesGiveTheSameBitsInEveryOrder) {
+  const auto check_all = [](const Kernel& kernel, const Images& images, int n) {
+    SCOPED_TRACE(kernel.name);
+    const PatchProblem problem(kernel.config, images, n);
+    expect_same_bits(kernel, problem.params(), problem.product());
+    testing::expect_close(problem.reference(), problem.product().c().floats(), kernel.config.op.dtype);
+  };
+  check_all(KERNEL(gemm_patches_16), {1, 3, 32, 48, 16}, 44);
+  check_all(KERNEL(gemm_patches_8), {2, 2, 24, 24, 12}, 40);
+  check_all(KERNEL(gemm_patches_bf16), {1, 3, 30, 44, 14}, 21);
+  check_all(KERNEL(gemm_patches_split), {1, 1, 28, 28, 14}, 40);
 }
 
 // A constant row has no variance, and the rounded one may come out below zero.
