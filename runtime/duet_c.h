@@ -36,7 +36,7 @@ typedef struct duet_engine duet_engine;
 
 typedef struct duet_options {
   int gpu;             /* number of the GPU */
-  int batch;           /* 0: the smallest there is */
+  int batch;           /* 0: the smallest there is for this module */
   const char* variant; /* for example "fused-streams"; NULL: the fastest plan */
 } duet_options;
 

@@ -9,14 +9,12 @@
 namespace duet {
 
 struct PlanRequest {
-  int batch = 0;                  // 0: the smallest there is
+  int batch = 0;                  // 0: the smallest there is for the nearest device
   std::string_view variant = {};  // empty: any
 };
 
-// Among the plans of the requested batch and variant: those for this architecture before any other, the smallest batch,
-// then those made for exactly this device, for its module, for its architecture; then the best founded (measured before
-// emulated before predicted), then the fastest. Throws Error(missing), naming what there is, when none fits the
-// request.
+// The nearest (plan_rank.h) of the plans of the requested batch and variant. Throws Error(missing), naming what there
+// is, when none fits the request.
 const PlanSummary& choose_plan(std::span<const PlanSummary> plans, const DeviceFingerprint& device,
                                const PlanRequest& request);
 

@@ -15,8 +15,8 @@ struct MatchedPlan {
   std::int64_t id = 0;
 };
 
-// In order: the same key; the same module in another mode; another batch there; another device. Model, graph, precision
-// and variant must always be the same.
+// The nearest (plan_rank.h) of those of the same model, graph, precision and variant, and in what it differs: nothing;
+// the mode of the module; the batch; the device.
 MatchedPlan match_plan(const PlanKey& key, const std::vector<PlanSummary>& stored);
 
 }  // namespace duet

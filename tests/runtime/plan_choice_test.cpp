@@ -39,6 +39,14 @@ TEST(PlanChoice, PrefersThisArchitectureThenBatchThenModeThenProvenanceThenTime)
   EXPECT_EQ(choose_plan(plans, h100, {}).id, 1);
 }
 
+TEST(PlanChoice, PrefersThisModuleToASmallerBatch) {
+  const DeviceFingerprint nano{.module = "Jetson Orin Nano 8GB", .arch = "sm_87", .sm_count = 8};
+  const std::vector<PlanSummary> plans{plan(1, 1, nano, Provenance::measured, 1),
+                                       plan(2, 4, orin("25W"), Provenance::predicted, 9)};
+  EXPECT_EQ(choose_plan(plans, orin("25W"), {}).id, 2);
+  EXPECT_EQ(choose_plan(plans, orin("25W"), {.batch = 1}).id, 1);
+}
+
 TEST(PlanChoice, SaysWhatThereIs) {
   const std::vector<PlanSummary> plans{plan(1, 1, orin("25W"), Provenance::measured, 1)};
   try {

@@ -46,6 +46,13 @@ TEST_F(PlanMatching, PrefersMeasuredThenNewer) {
   EXPECT_EQ(match_plan(key_, {summary(1, mode), summary(2, mode)}).id, 2);
 }
 
+TEST_F(PlanMatching, PrefersTheFasterOfEquallyFirmPlans) {
+  std::vector<PlanSummary> stored{summary(1, key_), summary(2, key_), summary(3, key_)};
+  stored[0].latency_us = 5;
+  stored[1].latency_us = 7;  // the third has none
+  EXPECT_EQ(match_plan(key_, stored).id, 1);
+}
+
 TEST_F(PlanMatching, TakesTheNearestBatch) {
   const auto batch = [&](int value) { return with([&](PlanKey& k) { k.batch = value; }); };
   const MatchedPlan choice = match_plan(key_, {summary(1, batch(8)), summary(2, batch(1)), summary(3, batch(16))});
