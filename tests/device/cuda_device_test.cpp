@@ -13,6 +13,7 @@
 #include "runtime/engine.h"
 #include "runtime/generated_weights.h"
 #include "tests/device/ptx_kernels.h"
+#include "tests/support/error_of.h"
 
 namespace duet {
 namespace {
@@ -39,18 +40,6 @@ std::vector<std::byte> as_block(const Params& params) {
   std::vector<std::byte> block(sizeof(Params));
   std::memcpy(block.data(), &params, sizeof(Params));
   return block;
-}
-
-template <typename Work>
-std::string error_of(ErrorKind kind, const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
 }
 
 double median(std::vector<double> values) {

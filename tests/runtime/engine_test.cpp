@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "tests/support/error_of.h"
 #include "tests/support/two_tower_plan.h"
 
 namespace duet {
@@ -13,19 +14,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// The message of the Error that `work` throws.
-template <typename Work>
-std::string error_of(ErrorKind kind, const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
 
 class EngineTest : public testing::Test {
  protected:

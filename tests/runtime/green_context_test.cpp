@@ -6,23 +6,13 @@
 
 #include "base/error.h"
 #include "runtime/cuda/slice_name.h"
+#include "tests/support/error_of.h"
 
 namespace duet {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-template <typename Work>
-std::string error_of(ErrorKind kind, const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(SliceName, IsReadAndWritten) {
   EXPECT_EQ(slice_target(0), "auto");

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "runtime/image_choice.h"
 #include "runtime/sqlite.h"
+#include "tests/support/error_of.h"
 #include "tests/support/sample_plan.h"
 #include "tests/support/temp_dir.h"
 
@@ -41,16 +42,6 @@ bool same(const CandidateRecord& a, const CandidateRecord& b) {
          a.spill_bytes == b.spill_bytes && a.smem_bytes == b.smem_bytes && a.max_error == b.max_error &&
          a.norm_error == b.norm_error && a.median_us == b.median_us && a.predicted_us == b.predicted_us &&
          a.samples_us == b.samples_us && a.environment == b.environment;
-}
-
-std::string error_of(const auto& action, ErrorKind kind = ErrorKind::input) try {
-  action();
-  ADD_FAILURE() << "no error";
-  return "";
-} catch (const Error& error) {
-  EXPECT_EQ(error.kind(), kind) << error.what();
-  EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
-  return error.what();
 }
 
 class Store : public testing::Test {
@@ -127,21 +118,21 @@ TEST_F(Store, RemoveRemovesEverything) {
   const Database database(path_, Database::Access::read_only);
   for (const char* table : {"kernels", "images", "steps", "weights", "tensors", "measurements"})
     EXPECT_EQ(database.integer(fmt::format("SELECT count(*) FROM {}", table)), 0) << table;
-  error_of([&] { store.load(1); });
+  error_of(ErrorKind::input, [&] { store.load(1); });
 }
 
 TEST_F(Store, InvalidPlansAreNotStored) {
   PlanStore store = tune();
   Plan plan = sample_plan();
   plan.kernels[0].images[0].bytes[0] ^= std::byte{1};
-  EXPECT_NE(error_of([&] { store.put(plan); }).find("do not match their hash"), std::string::npos);
+  EXPECT_NE(error_of(ErrorKind::input, [&] { store.put(plan); }).find("do not match their hash"), std::string::npos);
   plan = sample_plan();
   plan.steps[0].kernel = 5;
-  error_of([&] { store.put(plan); });
+  error_of(ErrorKind::input, [&] { store.put(plan); });
   plan = sample_plan();
   plan.steps[0].name = "\xff\xfe";
   plan.weights[0].recipe.name = "\xff\xfe";
-  EXPECT_NE(error_of([&] { store.put(plan); }).find("UTF-8"), std::string::npos);
+  EXPECT_NE(error_of(ErrorKind::input, [&] { store.put(plan); }).find("UTF-8"), std::string::npos);
   EXPECT_TRUE(store.list().empty());
 }
 
@@ -206,8 +197,39 @@ TEST_F(Store, ABatchIsKeptWholeOrNotAtAll) {
   Database(path_, Database::Access::read_write)
       .execute("CREATE TRIGGER refuse BEFORE INSERT ON candidates WHEN NEW.source_hash = 'other' AND NEW.config = '" +
                batch[25].config + "' BEGIN SELECT RAISE(ABORT, 'refused'); END");
-  error_of([&] { store.record_all(batch); });
+  error_of(ErrorKind::input, [&] { store.record_all(batch); });
   EXPECT_EQ(stored().size(), 50u);
+}
+
+TEST_F(Store, WhatCannotRunIsCountedByReason) {
+  PlanStore store = tune();
+  const std::vector<InfeasibleCount> quick{{"quick", "too many threads", 4}}, wide{{"wide", "a", 7}, {"wide", "b", 9}};
+  store.record_infeasible("Orin", "gemm", "wide", wide);
+  store.record_infeasible("Orin", "gemm", "quick", quick);
+  EXPECT_EQ(store.infeasible("Orin", "gemm"), (std::vector{quick[0], wide[0], wide[1]}));
+  EXPECT_TRUE(store.infeasible("Thor", "gemm").empty());
+  store.record_infeasible("Orin", "gemm", "wide", std::span(wide).first(1));  // the same space again, after an edit
+  EXPECT_EQ(store.infeasible("Orin", "gemm"), (std::vector{quick[0], wide[0]}));
+}
+
+// Version 2 had a row for each candidate that could not run.
+TEST_F(Store, RowsOfTheInfeasibleBecomeCountsWhenAnOlderStoreIsOpened) {
+  tune().record(sample_candidate(1));
+  {
+    const Database database(path_, Database::Access::read_write);
+    database.execute("DROP TABLE infeasible");
+    for (const char* config : {"a", "b", "c"})
+      database.execute(
+          fmt::format("INSERT INTO candidates (device, problem, config, source_hash, status, detail, "
+                      "provenance, registers, spill_bytes, smem_bytes, environment, recorded) VALUES "
+                      "('Orin', 'gemm', '{}', '', 'infeasible', 'too wide', 'predicted', 0, 0, 0, '', '')",
+                      config));
+    database.execute("PRAGMA user_version = 2");
+  }
+  const PlanStore store = tune();
+  EXPECT_EQ(store.infeasible("Orin", "gemm"), (std::vector<InfeasibleCount>{{"", "too wide", 3}}));
+  EXPECT_TRUE(store.candidates("Orin", "gemm").empty());
+  EXPECT_EQ(store.candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").size(), 1u);
 }
 
 TEST_F(Store, SessionsAreRowsFromTheirBeginning) {
@@ -229,7 +251,7 @@ TEST_F(Store, SessionsAreRowsFromTheirBeginning) {
   EXPECT_EQ(found.elapsed_s, 3.5);
   EXPECT_FALSE(found.finished.empty());
   session.id = 77;
-  error_of([&] { store.finish_session(session); }, ErrorKind::internal);
+  error_of(ErrorKind::internal, [&] { store.finish_session(session); });
 }
 
 TEST_F(Store, BenchmarksKeepEverySample) {
@@ -289,10 +311,10 @@ TEST_F(Store, ExportIsOneFileThatOpensInAReadOnlyFolder) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);  // no journal appeared
 
   PlanStore shipped = PlanStore::open(folder / "clip.duet", PlanStore::Mode::read_only);
-  error_of([&] { shipped.put(sample_plan()); }, ErrorKind::internal);
+  error_of(ErrorKind::internal, [&] { shipped.put(sample_plan()); });
   EXPECT_TRUE(shipped.candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").empty());
-  error_of([&] { store.export_to(dir_ / "absent/clip.duet", {id}); });
-  error_of([&] { store.export_to(dir_ / "x.duet", {77}); });
+  error_of(ErrorKind::input, [&] { store.export_to(dir_ / "absent/clip.duet", {id}); });
+  error_of(ErrorKind::input, [&] { store.export_to(dir_ / "x.duet", {77}); });
 }
 
 TEST_F(Store, ATuningDatabaseReadsBackWhileItsJournalIsFull) {
