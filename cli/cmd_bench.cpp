@@ -10,6 +10,7 @@
 #include "cli/plan_choice.h"
 #include "cli/stand_in.h"
 #include "cli/target.h"
+#include "cli/version.h"
 #include "runtime/plan_store.h"
 #include "tuner/candidate_log.h"
 
@@ -85,7 +86,7 @@ void bench(const BenchFlags& flags, const GlobalFlags& global) {
   const BenchOptions options{
       .samples = flags.samples,
       .json_path = flags.json_path,
-      .context = {{"duet_environment", target.device->environment_text()}, {"duet_version", DUET_VERSION}}};
+      .context = {{"duet_environment", target.device->environment_text()}, {"duet_version", version_text()}}};
   const auto cases =
       plan_cases(*target.device, plans, *weights, inputs, flags.cold ? CacheState::cold : CacheState::warm);
   const std::vector<BenchResult> results = run_suite(cases, options);

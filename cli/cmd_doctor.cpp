@@ -8,6 +8,7 @@
 #include "cli/board_report.h"
 #include "cli/command.h"
 #include "cli/data_files.h"
+#include "cli/version.h"
 #include "codegen/device_spec.h"
 #include "emulator/emulator_device.h"
 #include "runtime/cuda/cuda_device.h"
@@ -94,6 +95,7 @@ void doctor(const std::filesystem::path& root, const GlobalFlags& global) {
   const std::vector<std::string> able = abilities(findings);
   if (global.json) {
     nlohmann::json out{{"version", DUET_VERSION},
+                       {"commit", built_commit()},
                        {"cache", default_cache_dir().string()},
                        {"able", able},
                        {"board", board_json(board)}};

@@ -12,6 +12,7 @@
 #include "cli/plan_json.h"
 #include "cli/progress.h"
 #include "cli/target.h"
+#include "cli/version.h"
 #include "tuner/search.h"
 #include "tuner/tuning_session.h"
 
@@ -84,6 +85,7 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   request.budget_s = flags.budget_s;
   request.seed = flags.seed;
   request.jobs = flags.jobs;
+  request.commit = built_commit();
   return request;
 }
 

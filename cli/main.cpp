@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/version.h"
 
 namespace {
 
@@ -48,7 +49,7 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
 int run(int argc, char** argv) {
   duet::GlobalFlags global;
   CLI::App app("Duet makes the two encoders of a vision-language model run at once, and fast.", "duet");
-  app.set_version_flag("--version", DUET_VERSION);
+  app.set_version_flag("--version", duet::version_text());
   app.add_flag("--json", global.json, "Print results as JSON on stdout")->configurable(false);
   app.add_flag("-v,--verbose", global.verbosity,
                "Say more on stderr: -v summary, -vv timings, -vvv choices, -vvvv sources");

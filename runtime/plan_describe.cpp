@@ -120,6 +120,7 @@ void append_header(std::string& text, const Plan& plan) {
                           size_text(plan.weight_bytes), size_text(plan.counter_bytes)));
   append_line(text, "images", images_text(plan));
   if (!plan.figures.environment.empty()) append_line(text, "made on", plan.figures.environment);
+  if (!plan.figures.commit.empty()) append_line(text, "made by", "duet " + plan.figures.commit);
 }
 
 void append_towers(std::string& text, const Plan& plan) {

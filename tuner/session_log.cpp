@@ -29,6 +29,7 @@ SessionLog::SessionLog(PlanStore& store, const TuneRequest& request, std::string
   record_.device = std::move(device);
   record_.model = request.graph.name;
   record_.settings = settings_json(request);
+  record_.commit = request.commit;
   record_.id = store_.begin_session(record_);
 }
 

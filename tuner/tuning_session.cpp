@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "codegen/step_schedule.h"
 #include "runtime/engine.h"
+#include "tuner/elapsed.h"
 #include "tuner/kernel_tuner.h"
 #include "tuner/session_log.h"
 #include "tuner/synthetic_inputs.h"
@@ -27,8 +28,6 @@ constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 constexpr StoppingRule kPlanRule{.min_samples = 20, .max_samples = 500, .max_uncertainty = 0.01, .budget_us = 2e6};
 constexpr int kPlanWarmUp = 5;
 constexpr int kPlanSamplesPerRound = 20;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // The distinct problems of a lowering.
 struct Problems {
@@ -222,6 +221,7 @@ class Run {
                             .key = plan_key(request_.graph, request_.rules, request_.mode, fingerprint_)});
     plan.figures.environment = device_ != nullptr ? device_->environment_text() + ", " + tools_.compiler
                                                   : request_.device.module + ", " + tools_.compiler;
+    plan.figures.commit = request_.commit;
     return plan;
   }
 

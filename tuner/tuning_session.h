@@ -34,7 +34,8 @@ struct TuneRequest {
   int max_candidates_per_kernel = 0;
   double budget_s = 0;  // 0: no limit
   std::uint64_t seed = 1;
-  int jobs = 0;  // compiler threads; 0: one per core
+  int jobs = 0;        // compiler threads; 0: one per core
+  std::string commit;  // of Duet, for the records; empty when unknown
 };
 
 // What happened so far; given to the observer about ten times a second at most, and at each change of phase.

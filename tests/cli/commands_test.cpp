@@ -45,6 +45,8 @@ TEST_F(Commands, TunePlansAndRunWorkTogether) {
   const nlohmann::json tuned = expect_json(tune);
   const std::int64_t id = tuned["plan_id"];
   EXPECT_EQ(tuned["tuned"]["plan"]["provenance"], "emulated");
+  const std::string commit = expect_json({"doctor", "--json"})["commit"];
+  EXPECT_EQ(tuned["tuned"]["plan"]["commit"], commit);
 
   const nlohmann::json list = expect_json({"plans", "list", "--db", "t.db", "--json"});
   ASSERT_EQ(list.size(), 1u);

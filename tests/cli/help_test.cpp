@@ -76,7 +76,8 @@ TEST_F(Help, DefaultsAreShown) {
 
 TEST_F(Help, VersionIsOneLine) {
   const Outcome outcome = expect_exit(0, {"--version"});
-  EXPECT_EQ(outcome.out, DUET_PROJECT_VERSION "\n");
+  const std::string commit = expect_json({"doctor", "--json"})["commit"];
+  EXPECT_EQ(outcome.out, DUET_PROJECT_VERSION + (commit.empty() ? commit : " " + commit) + "\n");
   EXPECT_TRUE(outcome.err.empty());
 }
 

@@ -17,6 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kAddProblem = "pointwise f16 rows=4 columns=40 add_matrix";
+
 class Session : public testing::Test {
  protected:
   Session() : store_(PlanStore::open(folder_ / "plans.db", PlanStore::Mode::tune)) {}
@@ -40,7 +42,9 @@ class Session : public testing::Test {
 };
 
 TEST_F(Session, EveryRunLeavesARow) {
-  const TuneReport report = tune(request(tiny_dual()));
+  TuneRequest first = request(tiny_dual());
+  first.commit = "a48b17b0c1d2";
+  const TuneReport report = tune(first);
   compiler_.fails = [](const KernelSource&) { return true; };
   compiler_.version_text = "fake 2.0";
   EXPECT_THROW(tune(baseline_of(request(tiny_dual()))), Error);
@@ -49,6 +53,8 @@ TEST_F(Session, EveryRunLeavesARow) {
   EXPECT_EQ(sessions[0].outcome, "complete");
   EXPECT_EQ(sessions[0].model, "tiny-dual");
   EXPECT_EQ(sessions[0].variant, "fused-streams");
+  EXPECT_EQ(sessions[0].commit, "a48b17b0c1d2");
+  EXPECT_EQ(report.plan.figures.commit, "a48b17b0c1d2");
   EXPECT_EQ(sessions[0].candidates, report.candidates);
   EXPECT_EQ(sessions[0].compiled, report.compiled);
   EXPECT_NE(sessions[0].settings.find("\"target\":\"test-orin\""), std::string::npos) << sessions[0].settings;
@@ -56,6 +62,20 @@ TEST_F(Session, EveryRunLeavesARow) {
   EXPECT_FALSE(sessions[0].finished.empty());
   EXPECT_EQ(sessions[1].variant, "baseline");
   EXPECT_TRUE(sessions[1].outcome.starts_with("failed: kernel '")) << sessions[1].outcome;
+}
+
+TEST_F(Session, WhatCannotRunIsCounted) {
+  TuneRequest tight = request(add_graph());
+  tight.space.ranges["pointwise"]["threads"].push_back(2048);  // more than CUDA allows
+  for (int run = 0; run < 2; ++run) {
+    const TuneReport report = tune(tight);
+    EXPECT_GT(report.infeasible, 0);
+    const std::string device = device_text(report.plan.key.device);
+    int counted = 0;
+    for (const InfeasibleCount& count : store_.infeasible(device, kAddProblem)) counted += count.candidates;
+    EXPECT_EQ(counted, report.infeasible);
+    for (const CandidateRecord& record : store_.candidates(device, kAddProblem)) EXPECT_EQ(record.status, kStatusOk);
+  }
 }
 
 TEST_F(Session, AnAbsentDeviceGetsAPredictedPlan) {
@@ -157,8 +177,7 @@ TEST_F(MeasuringSession, PlansAreVerifiedAndMeasured) {
   EXPECT_FALSE(report.plan.figures.latency_us_samples.empty());
   EXPECT_GT(report.plan.steps.front().measured_us, 0);
   EXPECT_EQ(device_.live_allocations(), 0u);
-  const auto records =
-      store_.candidates(device_text(report.plan.key.device), "pointwise f16 rows=4 columns=40 add_matrix");
+  const auto records = store_.candidates(device_text(report.plan.key.device), kAddProblem);
   EXPECT_EQ(static_cast<int>(records.size()), report.candidates);
   for (const CandidateRecord& record : records) EXPECT_EQ(record.provenance, Provenance::measured);
 }
@@ -192,8 +211,7 @@ TEST_F(MeasuringSession, AFaultIsTriedOnceMore) {
   const TuneReport report = tune(request(add_graph()), &device_);
   EXPECT_EQ(report.cached, 0);
   EXPECT_GT(report.verified, 1);
-  const auto records =
-      store_.candidates(device_text(report.plan.key.device), "pointwise f16 rows=4 columns=40 add_matrix");
+  const auto records = store_.candidates(device_text(report.plan.key.device), kAddProblem);
   for (const CandidateRecord& record : records) EXPECT_EQ(record.attempts, record.status == "ok" ? 2 : 1);
 }
 
