@@ -31,10 +31,17 @@ struct AttentionConfig {
     return op.mask == AttentionMask::padding || op.mask == AttentionMask::causal_padding;
   }
 
+  // Where a row is no power of two vectors, the places of a thread's copies have no common stride and are kept: about 3
+  // registers each (ptxas 13.0, sm_87, head_dim 72: one warp spills at block_kv 80, three at 128).
+  constexpr int copy_registers() const {
+    const int vectors = op.head_dim / 8;
+    return (vectors & (vectors - 1)) == 0 ? 0 : 3 * tile.block_kv * vectors / threads();
+  }
   // Upper bound for a kernel that does not spill: Q, O, S, P, a step's operands, and 56 for addresses and row state.
   constexpr int register_estimate() const {
     const int d = padded_head_dim();
-    return d / 4 + d / 2 + tile.block_kv / 2 + tile.block_kv / 4 + (d > tile.block_kv ? d : tile.block_kv) / 4 + 56;
+    return d / 4 + d / 2 + tile.block_kv / 2 + tile.block_kv / 4 + (d > tile.block_kv ? d : tile.block_kv) / 4 + 56 +
+           copy_registers();
   }
 
   // ---- shared memory, in this order: queries (then the output on its way out), stages of K, V and mask

@@ -59,10 +59,12 @@ struct GemmConfig {
   // Two sets of operand fragments, so that one is loaded while the other is multiplied.
   constexpr int fragment_registers() const { return 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
   constexpr int statistics_registers() const { return op.layer_norm ? warp_m() / 16 * 4 : 0; }
+  // Patches: addresses in the image. A 64x64 warp tile, at 232 without them, spills on sm_87.
+  constexpr int patch_registers() const { return op.a == GemmA::patches ? 24 : 0; }
   // What is live at once in the main loop, and 40 for addresses. At the limit of 255, a 64x64 warp tile with a layer
   // norm, ptxas 13.0 spills 20 bytes on sm_87 and nothing on sm_110; the tiles tried below it did not spill.
   constexpr int register_estimate() const {
-    return accumulators() + fragment_registers() + statistics_registers() + 40;
+    return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + 40;
   }
 
   // ---- shared memory, in this order: stages, staging, statistics, column terms, flag
