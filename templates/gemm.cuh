@@ -161,7 +161,7 @@ DUET_DEVICE void gemm(const GemmParams& params) {
   if constexpr (Shape::kSplits > 1) {
     const SplitK<Shape> split(params, place, smem);
     split.store(acc, statistics);
-    if (!split.arrive_last()) return;
+    if (!split.is_last()) return;
     split.sum(acc);
     finish_statistics<Shape>(params, statistics, [&](int row) { return split.row_sums(row); });
   } else {

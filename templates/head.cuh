@@ -5,6 +5,7 @@
 // it in the workspace and the last one to arrive finishes the row, in an order that does not depend on who is last.
 #pragma once
 
+#include "templates/common/arrive.cuh"
 #include "templates/common/row.cuh"
 #include "templates/head_config.h"
 
@@ -167,26 +168,11 @@ struct WorkspaceSource {
   }
 };
 
-// True in every thread of the block that arrives last. The barrier orders the block's stores before the release of its
-// first thread, and what the last block reads after the acquire.
-DUET_DEVICE bool arrive_last(u32* counter, SmemAddr flag) {
-  sync_threads();
-  if (thread_index() == 0) {
-    fence_device();
-    st_shared_u32(flag, counter_add(counter, 1));
-    fence_device();
-  }
-  sync_threads();
-  return ld_shared_u32(flag) + 1 == static_cast<u32>(grid_size_x());
-}
-
 template <class Config, class Team>
 DUET_DEVICE void finish_shared_row(Team& team, const HeadParams& params, int item, SmemAddr flag) {
-  u32* counter = params.counters + item;
-  if (!arrive_last(counter, flag)) return;
+  if (!arrive_last(params.counters + item, grid_size_x(), flag)) return;
   const WorkspaceSource source{params.workspace + static_cast<i64>(item) * head_workspace_ld(params.outputs)};
   store_output<Config>(team, source, params, item, params.outputs);
-  if (thread_index() == 0) counter_store(counter, 0);  // ready for the next launch
 }
 
 // y went straight to `out`, whose elements it shares with no other block; the last column block adds the padding.

@@ -3,6 +3,7 @@
 // is varies from run to run, the result does not.
 #pragma once
 
+#include "templates/common/arrive.cuh"
 #include "templates/common/gemm_block.cuh"
 #include "templates/common/row_statistics.cuh"
 
@@ -45,19 +46,8 @@ class SplitK {
     }
   }
 
-  // True in every thread of the block that completes the tile. It leaves the counter at zero for the next launch.
-  DUET_DEVICE bool arrive_last() const {
-    fence_device();
-    sync_threads();
-    if (thread_index() == 0) {
-      const u32 before = counter_add(counter_, 1);
-      const bool last = before == Shape::kSplits - 1;
-      if (last) counter_store(counter_, 0);
-      st_shared_u32(flag_, last ? 1 : 0);
-    }
-    sync_threads();
-    return ld_shared_u32(flag_) != 0;
-  }
+  // True in every thread of the block that completes the tile.
+  DUET_DEVICE bool is_last() const { return arrive_last(counter_, Shape::kSplits, flag_); }
 
   DUET_DEVICE void sum(float (&acc)[Shape::kM][Shape::kN][4]) const {
     clear_accumulators(acc);

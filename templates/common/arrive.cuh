@@ -1,0 +1,23 @@
+// Between blocks, the last one finishes: who that is.
+#pragma once
+
+#include "templates/device/intrinsics.cuh"
+
+namespace duet {
+
+// True in every thread of the last of `blocks` blocks to arrive at the counter, which it leaves at zero for the next
+// launch. What the other blocks stored before is visible to it. `flag`: 4 bytes of shared memory.
+DUET_DEVICE bool arrive_last(u32* counter, int blocks, SmemAddr flag) {
+  fence_device();
+  sync_threads();
+  if (thread_index() == 0) {
+    const u32 before = counter_add(counter, 1);
+    const bool last = before + 1 == static_cast<u32>(blocks);
+    if (last) counter_store(counter, 0);
+    st_shared_u32(flag, last ? 1 : 0);
+  }
+  sync_threads();
+  return ld_shared_u32(flag) != 0;
+}
+
+}  // namespace duet
