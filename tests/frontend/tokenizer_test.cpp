@@ -60,7 +60,7 @@ TEST(Tokenizer, EqualsTransformersWithASmallVocabulary) {
 TEST(Tokenizer, EqualsTransformersWithClipsVocabulary) {
   const auto folder = std::filesystem::path(DUET_SOURCE_DIR) / ".deps" / "clip-vocabulary";
   if (!std::filesystem::exists(folder / "vocab.json")) {
-    GTEST_SKIP() << "CLIP's vocabulary is not here; scripts/make-frontend-goldens fetches it";
+    GTEST_SKIP() << "CLIP's vocabulary is not here; python3 scripts/samples.py fetches it";
   }
   const BpeTokenizer tokenizer = BpeTokenizer::open(folder);
   EXPECT_EQ(tokenizer.vocabulary_size(), 49408);

@@ -28,7 +28,7 @@ struct ShippedGraph {
   FusionRules rules{};
 };
 
-// The six graphs in f16, and tiny-dual in bf16, each fused and unfused.
+// The shipped graphs in f16, and tiny-dual in bf16, each fused and unfused.
 inline std::vector<ShippedGraph> shipped_graphs() {
   std::vector<ShippedGraph> graphs;
   for (const FusionRules& rules : {FusionRules{}, FusionRules::none()}) {
