@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "frontend/processor.h"
-#include "frontend/tokenizer_bpe.h"
+#include "frontend/tokenizer.h"
 
 namespace duet {
 namespace {
@@ -70,10 +70,10 @@ HostTensor load_texts(const Graph& graph, const RealInput& real, const std::file
   if (real.tokenizer.empty() && weights.empty()) {
     fail(ErrorKind::usage, "--text needs a tokenizer: name its folder by --tokenizer, or a checkpoint by --weights");
   }
-  const BpeTokenizer tokenizer = BpeTokenizer::open(real.tokenizer.empty() ? weights_folder(weights) : real.tokenizer);
+  const auto tokenizer = open_tokenizer(real.tokenizer.empty() ? weights_folder(weights) : real.tokenizer);
   std::vector<std::int32_t> ids;
   for (const std::string& text : real.texts) {
-    const TokenizedText encoded = tokenizer.encode(text, shape[1]);
+    const TokenizedText encoded = tokenizer->encode(text, shape[1]);
     if (encoded.truncated) warn("a text is cut to {} tokens: {:.40}...", shape[1], text);
     ids.insert(ids.end(), encoded.ids.begin(), encoded.ids.end());
   }

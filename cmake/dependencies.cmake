@@ -24,6 +24,8 @@ endif()
 find_path(DUET_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_path(DUET_UTF8PROC_INCLUDE_DIR utf8proc.h REQUIRED)
 find_library(DUET_UTF8PROC_LIBRARY utf8proc REQUIRED)
+find_path(DUET_SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h REQUIRED)
+find_library(DUET_SENTENCEPIECE_LIBRARY sentencepiece REQUIRED)
 
 # cuda.h and nvrtc.h are needed for their types alone; nothing is linked. They come from an installed toolkit or from
 # the Python packages that scripts/install-dependencies puts under .deps/.

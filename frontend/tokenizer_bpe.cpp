@@ -9,7 +9,6 @@
 namespace duet {
 namespace {
 
-constexpr std::size_t kMaxTextBytes = std::size_t{1} << 20;
 constexpr std::array<std::u32string_view, 7> kContractions{U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"};
 // The pattern names these literally. The byte-level stage splits such a piece again, into its mark, letters and mark.
 constexpr std::array<std::u32string_view, 2> kMarkers{U"<|startoftext|>", U"<|endoftext|>"};
@@ -81,40 +80,13 @@ std::int32_t special_id(const BpeFiles& files, const std::string& token) {
 
 BpeTokenizer::BpeTokenizer(const BpeFiles& files)
     : pairs_(files.vocabulary, files.merges, special_id(files, files.unknown), files.name),
-      begin_(special_id(files, files.begin)),
-      end_(special_id(files, files.end)),
-      padding_(special_id(files, files.padding)) {
+      frame_{special_id(files, files.begin), special_id(files, files.end), special_id(files, files.padding)} {
   for (const SpecialToken& special : files.special) {
-    (special.in_normalized ? normalized_ : written_).push_back({decode_utf8(special.text), special.id});
+    (special.in_normalized ? normalized_ : written_).add(decode_utf8(special.text), special.id);
     vocabulary_size_ = std::max(vocabulary_size_, special.id + 1);
   }
   for (const auto& [token, id] : files.vocabulary) vocabulary_size_ = std::max(vocabulary_size_, id + 1);
 }
-
-namespace {
-
-// Calls `plain` with the text between special tokens and `found` with the tokens' ids; the longest match goes first.
-template <typename Specials, typename Plain, typename Found>
-void split_at_specials(std::u32string_view text, const Specials& specials, const Plain& plain, const Found& found) {
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    auto best = specials.end();
-    for (auto it = specials.begin(); it != specials.end(); ++it) {
-      const bool longer = best == specials.end() || it->text.size() > best->text.size();
-      if (longer && text.substr(at).starts_with(it->text)) best = it;
-    }
-    if (best == specials.end()) {
-      ++at;
-      continue;
-    }
-    plain(text.substr(begin, at - begin));
-    found(best->id);
-    begin = at += best->text.size();
-  }
-  plain(text.substr(begin));
-}
-
-}  // namespace
 
 void BpeTokenizer::add_normalized(std::u32string_view text, std::vector<std::int32_t>& ids) const {
   for_each_word(text, [&](std::u32string_view word) { pairs_.encode(encode_utf8(word), ids); });
@@ -122,36 +94,21 @@ void BpeTokenizer::add_normalized(std::u32string_view text, std::vector<std::int
 
 void BpeTokenizer::add_written(std::u32string_view text, std::vector<std::int32_t>& ids) const {
   const std::u32string normal = lower_case(collapse_spaces(compose(text)));
-  split_at_specials(
-      normal, normalized_, [&](std::u32string_view plain) { add_normalized(plain, ids); },
+  normalized_.split(
+      normal, [&](std::u32string_view plain) { add_normalized(plain, ids); },
       [&](std::int32_t id) { ids.push_back(id); });
 }
 
 std::vector<std::int32_t> BpeTokenizer::tokenize(std::string_view text) const {
-  if (text.size() > kMaxTextBytes) {
-    fail(ErrorKind::input, "a text has {} bytes, the limit is {}; shorten it", text.size(), kMaxTextBytes);
-  }
   std::vector<std::int32_t> ids;
-  split_at_specials(
-      decode_utf8(text), written_, [&](std::u32string_view plain) { add_written(plain, ids); },
+  written_.split(
+      decode_text(text), [&](std::u32string_view plain) { add_written(plain, ids); },
       [&](std::int32_t id) { ids.push_back(id); });
   return ids;
 }
 
 TokenizedText BpeTokenizer::encode(std::string_view text, std::int64_t length) const {
-  if (length < 2) fail(ErrorKind::usage, "{} tokens leave no room for begin and end", length);
-  const auto room = static_cast<std::size_t>(length) - 2;
-  std::vector<std::int32_t> tokens = tokenize(text);
-  TokenizedText result;
-  result.truncated = tokens.size() > room;
-  if (result.truncated) tokens.resize(room);
-  result.ids.push_back(begin_);
-  result.ids.insert(result.ids.end(), tokens.begin(), tokens.end());
-  result.ids.push_back(end_);
-  result.mask.assign(result.ids.size(), 1);
-  result.mask.resize(static_cast<std::size_t>(length), 0);
-  result.ids.resize(static_cast<std::size_t>(length), padding_);
-  return result;
+  return frame_tokens(tokenize(text), frame_, length);
 }
 
 }  // namespace duet

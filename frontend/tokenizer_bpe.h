@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "frontend/byte_pairs.h"
+#include "frontend/special_tokens.h"
+#include "frontend/tokenizer.h"
 
 namespace duet {
 
@@ -21,12 +23,6 @@ struct SpecialToken {
   std::string text{};
   std::int32_t id = 0;
   bool in_normalized = false;
-};
-
-struct TokenizedText {
-  std::vector<std::int32_t> ids{};
-  std::vector<std::int32_t> mask{};  // 1 for tokens, 0 for padding
-  bool truncated = false;
 };
 
 // The parts a tokenizer is made of, as its files give them.
@@ -45,35 +41,24 @@ struct BpeFiles {
 // Throws Error(missing) when there is neither, Error(input) naming file and key when one is malformed or no CLIP BPE.
 BpeFiles read_bpe_files(const std::filesystem::path& folder);
 
-class BpeTokenizer {
+class BpeTokenizer : public Tokenizer {
  public:
   // Throws Error(input) when a special token is not in the vocabulary or a merge speaks of unknown tokens.
   explicit BpeTokenizer(const BpeFiles& files);
   static BpeTokenizer open(const std::filesystem::path& folder) { return BpeTokenizer(read_bpe_files(folder)); }
 
-  // All tokens, without begin and end. `text` should be UTF-8; bad bytes count as U+FFFD. Throws Error(input) when it
-  // is longer than 1 MiB.
-  std::vector<std::int32_t> tokenize(std::string_view text) const;
-  // Begin, tokens, end; cut (keeping the end) or padded to `length` ids. Throws as above; Error(usage) for a length
-  // below 2.
-  TokenizedText encode(std::string_view text, std::int64_t length) const;
-  // One above the largest id.
-  std::int32_t vocabulary_size() const { return vocabulary_size_; }
+  std::vector<std::int32_t> tokenize(std::string_view text) const override;
+  TokenizedText encode(std::string_view text, std::int64_t length) const override;
+  std::int32_t vocabulary_size() const override { return vocabulary_size_; }
 
  private:
   void add_written(std::u32string_view text, std::vector<std::int32_t>& ids) const;
   void add_normalized(std::u32string_view text, std::vector<std::int32_t>& ids) const;
 
-  struct Special {
-    std::u32string text{};
-    std::int32_t id = 0;
-  };
   BytePairs pairs_;
-  std::vector<Special> written_{};
-  std::vector<Special> normalized_{};
-  std::int32_t begin_ = 0;
-  std::int32_t end_ = 0;
-  std::int32_t padding_ = 0;
+  SpecialTokens written_{};
+  SpecialTokens normalized_{};
+  TextFrame frame_{};
   std::int32_t vocabulary_size_ = 0;
 };
 

@@ -15,17 +15,6 @@ using nlohmann::json;
 constexpr std::uint64_t kMaxFileBytes = 48 << 20;
 constexpr std::size_t kMaxSpecialTokens = 64;  // every one is sought at every character
 
-const json& member(const json& object, const char* key, const std::string& file) {
-  const auto found = object.find(key);
-  if (found == object.end()) fail(ErrorKind::input, "{}: '{}' is missing", file, key);
-  return *found;
-}
-
-std::string text_of(const json& value, std::string_view what, const std::string& file) {
-  if (!value.is_string()) fail(ErrorKind::input, "{}: {} must be a string", file, what);
-  return value.get<std::string>();
-}
-
 std::int32_t id_of(const json& value, std::string_view token, const std::string& file) {
   constexpr auto kMax = std::numeric_limits<std::int32_t>::max() - 1;
   if (!value.is_number_integer() || value.get<double>() < 0 || value.get<double>() > kMax) {
@@ -73,29 +62,23 @@ std::vector<BytePairs::Merge> read_merges_json(const json& value, const std::str
   for (const json& merge : value) {
     if (merge.is_array() && merge.size() == 2) {
       merges.push_back(
-          {text_of(merge[0], "a merge's left token", file), text_of(merge[1], "a merge's right token", file)});
+          {json_text(merge[0], "a merge's left token", file), json_text(merge[1], "a merge's right token", file)});
     } else {
-      merges.push_back(parse_merge(text_of(merge, "a merge", file), merges.size() + 1, file));
+      merges.push_back(parse_merge(json_text(merge, "a merge", file), merges.size() + 1, file));
     }
   }
   return merges;
 }
 
-bool flag(const json& object, const char* key, const std::string& file) {
-  const auto found = object.find(key);
-  if (found == object.end()) return false;
-  if (!found->is_boolean()) fail(ErrorKind::input, "{}: '{}' must be true or false", file, key);
-  return found->get<bool>();
-}
-
 SpecialToken read_added_token(const json& value, const std::string& file) {
   if (!value.is_object()) fail(ErrorKind::input, "{}: an added token must be an object", file);
-  SpecialToken token{.text = text_of(member(value, "content", file), "an added token's content", file)};
-  token.id = id_of(member(value, "id", file), token.text, file);
-  token.in_normalized = flag(value, "normalized", file);
+  SpecialToken token{.text = json_text(json_member(value, "content", file), "an added token's content", file)};
+  token.id = id_of(json_member(value, "id", file), token.text, file);
+  token.in_normalized = json_flag(value, "normalized", false, file);
   if (token.text.empty()) fail(ErrorKind::input, "{}: an added token is empty", file);
   for (const char* key : {"lstrip", "rstrip", "single_word"}) {
-    if (flag(value, key, file)) fail(ErrorKind::input, "{}: '{}' of '{}' is not supported", file, key, token.text);
+    if (json_flag(value, key, false, file))
+      fail(ErrorKind::input, "{}: '{}' of '{}' is not supported", file, key, token.text);
   }
   return token;
 }
@@ -114,21 +97,24 @@ void require_clip_model(const json& model, const std::string& file) {
   if (!model.is_object()) fail(ErrorKind::input, "{}: 'model' must be an object", file);
   const bool is_bpe = model.value("type", json("BPE")) == "BPE";
   if (!is_bpe || model.value("end_of_word_suffix", json()) != "</w>") {
-    fail(ErrorKind::input,
-         "{}: is not CLIP's byte-level BPE (words must end in </w>); give token ids by --input instead", file);
+    fail(
+        ErrorKind::input,
+        "{}: is not CLIP's byte-level BPE (words must end in </w>); for SigLIP put its spiece.model or tokenizer.model "
+        "there, else give token ids by --input",
+        file);
   }
   for (const char* key : {"byte_fallback", "ignore_merges", "fuse_unk"}) {
-    if (flag(model, key, file)) fail(ErrorKind::input, "{}: '{}' is not part of CLIP's BPE", file, key);
+    if (json_flag(model, key, false, file)) fail(ErrorKind::input, "{}: '{}' is not part of CLIP's BPE", file, key);
   }
 }
 
 BpeFiles read_single_file(const std::filesystem::path& path) {
   BpeFiles files{.name = path.string()};
   const json root = read_json_object(path, kMaxFileBytes);
-  const json& model = member(root, "model", files.name);
+  const json& model = json_member(root, "model", files.name);
   require_clip_model(model, files.name);
-  files.vocabulary = read_vocabulary(member(model, "vocab", files.name), files.name);
-  files.merges = read_merges_json(member(model, "merges", files.name), files.name);
+  files.vocabulary = read_vocabulary(json_member(model, "vocab", files.name), files.name);
+  files.merges = read_merges_json(json_member(model, "merges", files.name), files.name);
   read_added_tokens(root, files);
   return files;
 }
@@ -143,14 +129,13 @@ BpeFiles read_two_files(const std::filesystem::path& folder) {
 
 // A special token is a string, or an object with its content and whether it is sought in the normalised text.
 void read_special(const json& config, const char* key, const std::string& file, std::string& name, BpeFiles& files) {
-  const auto found = config.find(key);
-  if (found == config.end() || found->is_null()) return;
-  const json& content = found->is_object() ? member(*found, "content", file) : *found;
-  name = text_of(content, key, file);
-  if (name.empty()) fail(ErrorKind::input, "{}: '{}' is empty", file, key);
-  const bool normalized = found->is_object() && flag(*found, "normalized", file);
+  const std::optional<std::string> given = json_special_token(config, key, file);
+  if (!given) return;
+  name = *given;
+  const json& value = config[key];
+  const bool normalized = value.is_object() && json_flag(value, "normalized", false, file);
   for (SpecialToken& special : files.special) {
-    if (special.text == name && found->is_object()) special.in_normalized = normalized;
+    if (special.text == name && value.is_object()) special.in_normalized = normalized;
   }
   const auto id = files.vocabulary.find(name);
   const bool known =

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -84,6 +86,53 @@ void order_marks(std::vector<utf8proc_int32_t>& text) {
   }
 }
 
+using Range = std::pair<char32_t, char32_t>;
+
+bool is_in(std::span<const Range> ranges, char32_t c) {
+  return std::any_of(ranges.begin(), ranges.end(), [c](const Range& r) { return c >= r.first && c <= r.second; });
+}
+
+// Cased: letters with case, Other_Lowercase and Other_Uppercase.
+bool is_cased(char32_t c) {
+  static constexpr Range kOtherCased[] = {
+      {0xaa, 0xaa},     {0xba, 0xba},     {0x2b0, 0x2b8},     {0x2c0, 0x2c1},     {0x2e0, 0x2e4},     {0x345, 0x345},
+      {0x37a, 0x37a},   {0x1d2c, 0x1d6a}, {0x1d78, 0x1d78},   {0x1d9b, 0x1dbf},   {0x2071, 0x2071},   {0x207f, 0x207f},
+      {0x2090, 0x209c}, {0x2160, 0x217f}, {0x24b6, 0x24e9},   {0x2c7c, 0x2c7d},   {0xa69c, 0xa69d},   {0xa770, 0xa770},
+      {0xa7f8, 0xa7f9}, {0xab5c, 0xab5f}, {0x1f130, 0x1f149}, {0x1f150, 0x1f169}, {0x1f170, 0x1f189},
+  };
+  const auto category = property(c).category;
+  return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL || category == UTF8PROC_CATEGORY_LT ||
+         is_in(kOtherCased, c);
+}
+
+// Case_Ignorable: marks, formats, modifiers, and the punctuation that stands inside words.
+bool is_case_ignorable(char32_t c) {
+  static constexpr Range kInsideWords[] = {
+      {0x27, 0x27},     {0x2e, 0x2e},     {0x3a, 0x3a},     {0xb7, 0xb7},     {0x387, 0x387},   {0x55f, 0x55f},
+      {0x5f4, 0x5f4},   {0x2018, 0x2019}, {0x2024, 0x2024}, {0x2027, 0x2027}, {0xfe13, 0xfe13}, {0xfe52, 0xfe52},
+      {0xfe55, 0xfe55}, {0xff07, 0xff07}, {0xff0e, 0xff0e}, {0xff1a, 0xff1a},
+  };
+  switch (property(c).category) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      return is_in(kInsideWords, c);
+  }
+}
+
+// Final_Sigma of the Unicode standard, 3.13: a cased letter before, none after, whatever is ignorable aside.
+bool ends_word(std::u32string_view text, std::size_t at) {
+  std::size_t before = at, after = at + 1;
+  while (before > 0 && is_case_ignorable(text[before - 1])) --before;
+  if (before == 0 || !is_cased(text[before - 1])) return false;
+  while (after < text.size() && is_case_ignorable(text[after])) ++after;
+  return after == text.size() || !is_cased(text[after]);
+}
+
 }  // namespace
 
 std::u32string decode_utf8(std::string_view bytes) {
@@ -125,6 +174,20 @@ std::u32string lower_case(std::u32string_view text) {
       lower += U"i\u0307";
     } else {
       lower.push_back(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    }
+  }
+  return lower;
+}
+
+std::u32string lower_case_in_words(std::u32string_view text) {
+  constexpr char32_t kCapitalSigma = 0x3a3, kFinalSigma = 0x3c2;
+  std::u32string lower;
+  lower.reserve(text.size());
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == kCapitalSigma && ends_word(text, at)) {
+      lower.push_back(kFinalSigma);
+    } else {
+      lower += lower_case(text.substr(at, 1));
     }
   }
   return lower;

@@ -1,5 +1,5 @@
-// The Unicode operations of CLIP's tokenizer on code points: decoding, canonical composition (NFC), lower case, and the
-// three classes its pattern distinguishes.
+// The Unicode operations of tokenizers on code points: decoding, canonical composition (NFC), lower case, and the
+// three classes CLIP's pattern distinguishes.
 #pragma once
 
 #include <string>
@@ -14,6 +14,9 @@ std::string encode_utf8(std::u32string_view text);
 std::u32string compose(std::u32string_view text);
 // Character by character, without context: sigma stays non-final, I with a dot becomes i and a combining dot.
 std::u32string lower_case(std::u32string_view text);
+
+// As above, but a capital sigma that ends a word becomes the final one: Python's str.lower().
+std::u32string lower_case_in_words(std::u32string_view text);
 
 bool is_space(char32_t c);   // White_Space
 bool is_letter(char32_t c);  // categories L*

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "frontend/orientation.h"
 #include "frontend/processor.h"
 #include "frontend/tokenizer_bpe.h"
+#include "frontend/tokenizer_sentencepiece.h"
 #include "tests/frontend/golden.h"
 #include "tests/frontend/text_generator.h"
 #include "tests/support/temp_dir.h"
@@ -269,8 +271,7 @@ TEST(HostileTokenizer, BadSingleFiles) {
 }
 
 // Each of these would take minutes if any step were quadratic.
-TEST(HostileTokenizer, LongTextsTakeBoundedTime) {
-  const BpeTokenizer tokenizer = BpeTokenizer::open(golden_path("small-bpe"));
+void expect_bounded_time(const Tokenizer& tokenizer) {
   constexpr std::size_t kBytes = std::size_t{1} << 20;
   const auto begin = std::chrono::steady_clock::now();
   for (const char* part :
@@ -281,6 +282,62 @@ TEST(HostileTokenizer, LongTextsTakeBoundedTime) {
   }
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
   EXPECT_TRUE(refusal([&] { tokenizer.encode(std::string(kBytes + 1, 'a'), 77); }).has_value());
+}
+
+TEST(HostileTokenizer, LongTextsTakeBoundedTime) {
+  for (const char* folder : {"small-bpe", "siglip", "siglip2"}) {
+    SCOPED_TRACE(folder);
+    expect_bounded_time(*open_tokenizer(golden_path(folder)));
+  }
+}
+
+TEST(HostileTokenizer, BadSentencePieceSettings) {
+  for (const char* config :
+       {"[]", R"({"tokenizer_class": "LlamaTokenizer"})", R"({"tokenizer_class": 3})", R"({"do_lower_case": "yes"})",
+        R"({"eos_token": "none such"})", R"({"pad_token": {"x": 1}})", R"({"unk_token": ""})"}) {
+    const TempDir folder;
+    std::filesystem::copy_file(golden_path("siglip/spiece.model"), folder / "spiece.model");
+    publish_file(folder / "tokenizer_config.json", config);
+    EXPECT_TRUE(refusal([&] { open_tokenizer(folder.path()); }).has_value()) << config;
+  }
+}
+
+std::string score_message(const std::string& text, float score) {
+  std::string piece = "\x0a" + std::string(1, static_cast<char>(text.size())) + text + "\x15";
+  piece.append(reinterpret_cast<const char*>(&score), sizeof(score));
+  return "\x0a" + std::string(1, static_cast<char>(piece.size())) + piece;
+}
+
+TEST(HostileTokenizer, BadSentencePieceModels) {
+  const std::string good = read_text_file(golden_path("siglip2/tokenizer.model"), kMaxBytes);
+  for (const std::string& model : std::vector<std::string>{
+           "", "\x0a", "\x0b", std::string(11, '\xff'), score_message("a", 1), good + score_message("a", std::nanf("")),
+           good + score_message(std::string(1, '\0'), 1), good + "\x0a\x00", good + "\x12\x02\x18\x03",
+           good + std::string("\x0a\x03\x0a\x01", 4) + "a",                          // a piece that is there already
+           good + "\x1a\x04\x12\x02" + "xy",                                         // a table too short
+           good + "\x1a\x8a\x08\x12\x87\x08" + std::string("\x00\x04\x00\x00", 4) +  // a trie that points outside
+               std::string(1020, '\xff') + "\xff\xff\xff\x7f" + "xy" + '\0'}) {
+    SentencePieceFiles files = read_sentencepiece_files(golden_path("siglip2"));
+    files.model = model;
+    EXPECT_TRUE(refusal([&] { SentencePieceTokenizer{files}; }).has_value()) << model.size();
+  }
+}
+
+// A damaged model is refused, or is another model.
+TEST(HostileTokenizer, DamagedSentencePieceModels) {
+  SentencePieceFiles files = read_sentencepiece_files(golden_path("siglip2"));
+  const std::string good = files.model;
+  SplitMix random(7);
+  for (int i = 0; i < 300; ++i) {
+    files.model = good.substr(0, good.size() - random.below(2) * random.below(static_cast<std::uint32_t>(good.size())));
+    for (std::uint32_t flips = random.below(4); flips > 0; --flips) {
+      files.model[random.below(static_cast<std::uint32_t>(files.model.size()))] ^=
+          static_cast<char>(1 << random.below(8));
+    }
+    refusal([&] {
+      EXPECT_EQ(SentencePieceTokenizer(files).encode("A photo of 12 cats \xf0\x9f\x98\x80", 64).ids.size(), 64U);
+    });
+  }
 }
 
 }  // namespace

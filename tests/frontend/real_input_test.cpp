@@ -68,5 +68,15 @@ TEST(RealInput, SettingsBesideTheWeightsAreTaken) {
   EXPECT_THROW(load_texts(graph, real, {}), Error);
 }
 
+TEST(RealInput, ACheckpointsFilesChooseTheTokenizer) {
+  RealInput real;
+  real.texts = {"A photo of a cat.", "a dog"};
+  const HostTensor siglip = load_texts(shipped("siglip2-b16-224", 1), real, golden_path("siglip/model.safetensors"));
+  const HostTensor siglip2 = load_texts(shipped("siglip2-b16-224", 1), real, golden_path("siglip2"));
+  EXPECT_EQ(siglip.shape, (Shape{2, 64}));
+  EXPECT_EQ(siglip.ints().back(), 1);   // padded with the end
+  EXPECT_EQ(siglip2.ints().back(), 0);  // padded with <pad>
+}
+
 }  // namespace
 }  // namespace duet

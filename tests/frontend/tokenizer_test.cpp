@@ -1,5 +1,5 @@
-// CLIP's tokenizer against transformers' on 10,000 generated lines, with a small vocabulary that is committed, and with
-// CLIP's own where scripts/make-frontend-goldens has put it.
+// The tokenizers against transformers' on 10,000 generated lines: with small vocabularies that are committed, and with
+// CLIP's own where scripts/samples.py has put it.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "frontend/tokenizer_bpe.h"
+#include "frontend/tokenizer_sentencepiece.h"
+#include "frontend/unicode_text.h"
 #include "tests/frontend/golden.h"
 #include "tests/frontend/text_generator.h"
 #include "tests/support/temp_dir.h"
@@ -15,6 +17,7 @@ namespace duet {
 namespace {
 
 constexpr std::int64_t kTokens = 77;
+constexpr std::int64_t kSiglipTokens = 64;
 constexpr std::uint64_t kMaxBytes = 1 << 20;
 
 std::uint32_t fnv1a(std::span<const std::byte> bytes, std::uint32_t value = 0x811c9dc5U) {
@@ -35,11 +38,11 @@ std::vector<std::uint32_t> golden_hashes(const std::string& name) {
   return hashes;
 }
 
-void check_lines(const BpeTokenizer& tokenizer, const std::string& name) {
+void check_lines(const Tokenizer& tokenizer, const std::string& name, std::int64_t length = kTokens) {
   const LineGenerator generator(golden_lines("fragments.txt"));
   const nlohmann::json shown = golden_json("tokens-" + name + ".json");
   for (std::size_t i = 0; i < shown.size(); ++i) {
-    TokenizedText text = tokenizer.encode(generator.line(i), kTokens);
+    TokenizedText text = tokenizer.encode(generator.line(i), length);
     text.ids.resize(static_cast<std::size_t>(std::count(text.mask.begin(), text.mask.end(), 1)));
     EXPECT_EQ(text.ids, shown[i].get<std::vector<std::int32_t>>()) << "line " << i << ": " << generator.line(i);
   }
@@ -47,7 +50,7 @@ void check_lines(const BpeTokenizer& tokenizer, const std::string& name) {
   ASSERT_EQ(hashes.size(), 10'000U);
   int wrong = 0;
   for (std::size_t i = 0; i < hashes.size() && wrong < 10; ++i) {
-    if (hash_of(tokenizer.encode(generator.line(i), kTokens)) == hashes[i]) continue;
+    if (hash_of(tokenizer.encode(generator.line(i), length)) == hashes[i]) continue;
     ADD_FAILURE() << "line " << i << ": " << generator.line(i);
     ++wrong;
   }
@@ -107,6 +110,49 @@ TEST(Tokenizer, ALongTextIsCutBeforeTheEnd) {
   EXPECT_EQ(text.ids.back(), tokenizer.encode("", 2).ids.back());
   EXPECT_EQ(text.mask, std::vector<std::int32_t>(5, 1));
   EXPECT_THROW(tokenizer.encode("x", 1), Error);
+}
+
+void check_texts(const Tokenizer& tokenizer, const std::string& name) {
+  const nlohmann::json texts = golden_json("texts-" + name + ".json");
+  ASSERT_GT(texts.size(), 20U);
+  for (const nlohmann::json& entry : texts) {
+    const auto text = entry[0].get<std::string>();
+    EXPECT_EQ(tokenizer.encode(text, kSiglipTokens).ids, entry[1].get<std::vector<std::int32_t>>()) << text;
+  }
+}
+
+TEST(SentencePiece, EqualsTransformersForSiglip) {
+  const auto tokenizer = open_tokenizer(golden_path("siglip"));
+  check_texts(*tokenizer, "siglip");
+  check_lines(*tokenizer, "siglip", kSiglipTokens);
+}
+
+TEST(SentencePiece, EqualsTransformersForSiglip2) {
+  const auto tokenizer = open_tokenizer(golden_path("siglip2"));
+  check_texts(*tokenizer, "siglip2");
+  check_lines(*tokenizer, "siglip2", kSiglipTokens);
+}
+
+// Without tokenizer_config.json the model's name tells.
+TEST(SentencePiece, TheModelsNameTellsWhichTokenizerItIs) {
+  for (const auto& [folder, file] : {std::pair{"siglip", "spiece.model"}, std::pair{"siglip2", "tokenizer.model"}}) {
+    const TempDir alone;
+    std::filesystem::copy_file(golden_path(folder) / file, alone / file);
+    check_texts(*open_tokenizer(alone.path()), folder);
+  }
+}
+
+TEST(SentencePiece, SettingsChooseCaseAndTokens) {
+  SentencePieceFiles files = read_sentencepiece_files(golden_path("siglip2"));
+  EXPECT_EQ(files.rules, TextRules::siglip2);
+  const SentencePieceTokenizer lower(files);
+  EXPECT_EQ(lower.tokenize("Cat"), lower.tokenize("cat"));
+  files.lower_case = false;
+  EXPECT_NE(SentencePieceTokenizer(files).tokenize("Cat"), lower.tokenize("cat"));
+  files.padding = "<eos>";
+  EXPECT_EQ(SentencePieceTokenizer(files).encode("", 2).ids, std::vector<std::int32_t>(2, 1));
+  files.end = "<none>";
+  EXPECT_THROW(SentencePieceTokenizer{files}, Error);
 }
 
 TEST(Unicode, BadUtf8IsReplacedAsPythonDoes) {
