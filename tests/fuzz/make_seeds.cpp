@@ -94,6 +94,32 @@ void write_stores(const fs::path& folder) {
   fs::remove_all(work);
 }
 
+std::string golden_text(const fs::path& golden, const std::string& name) {
+  return read_text_file(golden / name, kMaxSeedBytes);
+}
+
+// The goldens are small already; images above 64 KiB would only be cut by the fuzzer.
+void write_frontend(const fs::path& golden, const fs::path& root) {
+  for (const auto& entry : fs::directory_iterator(golden / "images"))
+    if (entry.file_size() < (64 << 10))
+      publish_file(corpus(root, "image_fuzz") / entry.path().filename(), read_binary_file(entry.path(), kMaxSeedBytes));
+  for (const char* name : {"processor-clip.json", "processor-clip-odd.json", "processor-siglip.json"})
+    publish_file(corpus(root, "processor_fuzz") / name, golden_text(golden, name));
+  publish_file(corpus(root, "processor_fuzz") / "small",
+               R"({"size": {"shortest_edge": 9}, "crop_size": {"height": 8, "width": 7}, "resample": 2})");
+  const std::string vocabulary =
+      R"({"a": 0, "b</w>": 1, "ab</w>": 2, "<|startoftext|>": 3, "<|endoftext|>": 4, "b": 5, "!</w>": 6, "a</w>": 7})";
+  const std::string config = R"({"eos_token": {"content": "<|endoftext|>", "normalized": true}, "pad_token": "b"})";
+  const fs::path tokenizers = corpus(root, "tokenizer_fuzz");
+  publish_file(tokenizers / "two",
+               std::string(1, '\0') + vocabulary + "\f#version: 0.2\na b</w>\n\f" + config + "\fAB! ab");
+  publish_file(tokenizers / "one", "\x01{\"model\": {\"end_of_word_suffix\": \"</w>\", \"vocab\": " + vocabulary +
+                                       ", \"merges\": [[\"a\", \"b</w>\"]]}}\f" + config + "\fab <|endoftext|>");
+  const fs::path pieces = corpus(root, "sentencepiece_fuzz");
+  publish_file(pieces / "siglip2", "\x01" + golden_text(golden, "siglip2/tokenizer.model"));
+  publish_file(pieces / "siglip", std::string(1, '\0') + golden_text(golden, "siglip/spiece.model"));
+}
+
 void write_seeds(const fs::path& source, const fs::path& root) {
   copy_yaml(source / "graphs", corpus(root, "graph_fuzz"), false);
   write_small_graphs(corpus(root, "graph_fuzz"));
@@ -103,6 +129,7 @@ void write_seeds(const fs::path& source, const fs::path& root) {
   // Two changes of rows: a small number into one column, text into another.
   publish_file(corpus(root, "plan_rows_fuzz") / "two", std::string("\x05\x00\x00\xff\x21\x01\x03\x02[]", 10));
   write_stores(corpus(root, "plan_store_fuzz"));
+  write_frontend(source / "tests" / "frontend" / "golden", root);
   publish_file(corpus(root, "cubin_fuzz") / "kernel", sample_elf());
   publish_file(corpus(root, "cubin_fuzz") / "log",
                "ptxas info    : Used 255 registers, 256 bytes smem\n 16 bytes stack frame, 12 bytes spill stores, 20 "
