@@ -163,7 +163,7 @@ constexpr int kMaxCopiesPerThread = 16;
 const char* outside_warp_limits(const GemmConfig& config, const SearchSpace& space) {
   const GemmLimits& limits = space.gemm_limits;
   if (limits.max_warp_elements == 0) return nullptr;
-  const int warps = config.tile.warps_m * config.tile.warps_n;
+  const int warps = config.tile.warps_m * config.tile.warps_n;  // of a set
   const int block = config.tile.block_m * config.tile.block_n;
   // A quarter of the largest tile fits the registers, but for the row statistics of a layer norm.
   if (block / warps > std::max(limits.max_warp_elements, config.op.layer_norm ? 0 : block / 4))
@@ -177,6 +177,8 @@ const char* outside_limits(const GemmSpec& spec, const GemmTile& tile, const Sea
                            const DeviceSpec& device) {
   const GemmLimits& limits = space.gemm_limits;
   if (const char* reason = outside_warp_limits({spec.op, tile}, space)) return reason;
+  if (limits.sliced_warps > 0 && tile.warps_k > 1 && tile.warps_m * tile.warps_n * tile.warps_k > limits.sliced_warps)
+    return "more warps than this space slices k over";
   const int in_flight = (tile.stages - 1) * GemmConfig{spec.op, tile}.stage_bytes();
   if (in_flight < limits.min_bytes_in_flight) return "too few bytes in flight for this space";
   if (limits.max_bytes_in_flight > 0 && in_flight > limits.max_bytes_in_flight)
@@ -191,17 +193,35 @@ const char* outside_limits(const Spec&, const Tile&, const SearchSpace&, const D
   return nullptr;
 }
 
+// Whether no choice of the parameters still to come can make the tile run. `set` counts those chosen so far, in the
+// order of tile_fields. Cutting here keeps a space's full product from ever being made.
+bool is_dead_end(const GemmTile& tile, std::size_t set) {
+  const int warps_m = set >= 4 ? tile.warps_m : 1, warps_n = set >= 5 ? tile.warps_n : 1;
+  const int warps_k = set >= 6 ? tile.warps_k : 1;
+  if (set >= 4 && tile.block_m % (16 * warps_m) != 0) return true;
+  if (set >= 5 && tile.block_n % (8 * warps_n) != 0) return true;
+  if (set >= 6 && tile.block_k % (16 * warps_k) != 0) return true;
+  return warps_m * warps_n * warps_k > 16;
+}
+static_assert(kTileFields<GemmTile>[3].name == "warps_m" && kTileFields<GemmTile>[4].name == "warps_n" &&
+              kTileFields<GemmTile>[5].name == "warps_k");
+template <class Tile>
+bool is_dead_end(const Tile&, std::size_t) {
+  return false;
+}
+
 template <class Tile>
 std::vector<Tile> enumerate_tiles(const std::map<std::string, std::vector<int>>& ranges) {
   std::vector<Tile> tiles{Tile{}};
-  for (const auto& field : kTileFields<Tile>) {
+  for (std::size_t i = 0; i < kTileFields<Tile>.size(); ++i) {
+    const TileField<Tile>& field = kTileFields<Tile>[i];
     const auto range = ranges.find(std::string(field.name));
     if (range == ranges.end()) continue;
     std::vector<Tile> next;
-    for (const Tile& tile : tiles) {
+    for (Tile tile : tiles) {
       for (const int value : range->second) {
-        next.push_back(tile);
-        next.back().*field.member = value;
+        tile.*field.member = value;
+        if (!is_dead_end(tile, i + 1)) next.push_back(tile);
       }
     }
     tiles = std::move(next);

@@ -132,10 +132,10 @@ struct TileText {
   std::string name, words;
 };
 TileText tile_text(const GemmTile& t) {
-  return {fmt::format("{}x{}x{}_w{}x{}_s{}_k{}", t.block_m, t.block_n, t.block_k, t.warps_m, t.warps_n, t.stages,
-                      t.split_k),
-          fmt::format("block {}x{}x{}, warps {}x{}, stages {}, split-K {}", t.block_m, t.block_n, t.block_k, t.warps_m,
-                      t.warps_n, t.stages, t.split_k)};
+  return {fmt::format("{}x{}x{}_w{}x{}x{}_s{}_k{}", t.block_m, t.block_n, t.block_k, t.warps_m, t.warps_n, t.warps_k,
+                      t.stages, t.split_k),
+          fmt::format("block {}x{}x{}, warps {}x{}x{}, stages {}, split-K {}", t.block_m, t.block_n, t.block_k,
+                      t.warps_m, t.warps_n, t.warps_k, t.stages, t.split_k)};
 }
 TileText tile_text(const AttentionTile& t) {
   return {fmt::format("w{}_kv{}_s{}", t.warps, t.block_kv, t.stages),

@@ -8,7 +8,7 @@
 namespace duet {
 
 struct KernelSource {
-  std::string entry;  // extern "C", readable in a profiler: "gemm_f16_ln_bias_64x64x32_w2x2_s3_k1"
+  std::string entry;  // extern "C", readable in a profiler: "gemm_f16_ln_bias_64x64x32_w2x2x1_s3_k1"
   std::string text;   // the stub; equal for equal op and tile, whatever the sizes
   std::string hash;   // of text and the templates' hash
 };

@@ -79,11 +79,13 @@ class SpaceFile {
         std::tie(limits.min_warp_elements, limits.max_warp_elements) = read_bounds(limit, values);
       } else if (limit == "bytes_in_flight") {
         std::tie(limits.min_bytes_in_flight, limits.max_bytes_in_flight) = read_bounds(limit, values);
+      } else if (limit == "sliced_warps") {
+        limits.sliced_warps = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
       } else if (limit == "split_blocks_per_sm") {
         limits.split_blocks_per_sm = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
       } else {
         fail_at(values.line, fmt::format("{}: unknown limit '{}': use one of warp_elements, bytes_in_flight, "
-                                         "split_blocks_per_sm",
+                                         "sliced_warps, split_blocks_per_sm",
                                          kGemmLimits, limit));
       }
     }

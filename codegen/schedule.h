@@ -17,6 +17,8 @@ struct GemmLimits {
   // Bytes of A and B that a block waits for at a time, (stages - 1) * (block_m + block_n) * block_k * 2: too few do not
   // cover the latency of memory, more than enough only cost shared memory.
   int min_bytes_in_flight = 0, max_bytes_in_flight = 0;
+  // Warps of a block whose sets share the k steps: a set more shortens the chain of products, and adds a tile to sum.
+  int sliced_warps = 0;
   // Splitting along k is for products of few tiles: with it, at most so many blocks for each SM.
   int split_blocks_per_sm = 0;
 };

@@ -1,9 +1,10 @@
-// What happens to a tile of fp32 accumulators on its way to C: folded layer norm, bias, activation, residual, and one
-// rounding. The tile goes through shared memory so that C is written 16 bytes a thread, whole rows at a time.
+// What happens to a chunk of fp32 sums on its way to C: folded layer norm, bias, activation, residual, and one
+// rounding.
 #pragma once
 
 #include "templates/common/gemm_block.cuh"
 #include "templates/common/math.cuh"
+#include "templates/common/partial_tile.cuh"
 #include "templates/common/row_statistics.cuh"
 
 namespace duet {
@@ -11,10 +12,12 @@ namespace duet {
 template <class Shape>
 class GemmEpilogue {
  public:
+  static constexpr int kChunks = Shape::kConfig.chunks_per_thread();
+
   DUET_DEVICE GemmEpilogue(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
       : params_(params),
         place_(place),
-        staging_(smem + Shape::kConfig.staging_offset()),
+        residual_(smem + Shape::kConfig.residual_offset()),
         bias_(smem + Shape::kConfig.bias_offset()),
         fold_sum_(smem + Shape::kConfig.fold_sum_offset()) {}
 
@@ -26,26 +29,17 @@ class GemmEpilogue {
     if constexpr (Shape::kOp.residual) prefetch_residual();
   }
 
-  // The accumulators become C's tile in shared memory.
-  DUET_DEVICE void stage(const float (&acc)[Shape::kM][Shape::kN][4], const RowStatistics<Shape>& statistics) const {
-    DUET_UNROLL
-    for (int i = 0; i < Shape::kM; ++i) {
-      DUET_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        const int row = place_.warp_row + i * kMmaM + half * 8 + place_.lane / 4;
-        RowSums norm{0.0f, 1.0f};  // (mean, rstd)
-        if constexpr (Shape::kOp.layer_norm) norm = statistics.load(row);
-        DUET_UNROLL
-        for (int j = 0; j < Shape::kN; ++j) stage_pair(row, j, acc[i][j][half * 2], acc[i][j][half * 2 + 1], norm);
-      }
-    }
-  }
-
-  DUET_DEVICE void store() const {
+  // The i-th chunk of this thread, from sums to C.
+  DUET_DEVICE void finish(int i, const TileChunk& chunk, const Float8& sums,
+                          const RowStatistics<Shape>& statistics) const {
+    const int row = place_.row0 + chunk.row;
+    const int column = place_.column0 + chunk.column;
+    const bool inside = chunk.inside && row < params_.m && column < params_.n;
+    if (!inside) return;
     u16* c = static_cast<u16*>(params_.c) +
              batch_offset(params_, place_.batch, params_.c_stride_outer, params_.c_stride_inner);
-    store_tile<Shape::kBlockM, Shape::kNChunks, Shape::kThreads>(staging_, c, params_.ldc, place_.row0, params_.m,
-                                                                 place_.column0, params_.n);
+    st_global_vec16(c + static_cast<i64>(row) * params_.ldc + column,
+                    pack8<Shape::kDtype>(result(i, chunk, sums, statistics)));
   }
 
  private:
@@ -57,53 +51,47 @@ class GemmEpilogue {
     }
   }
 
+  DUET_DEVICE SmemAddr residual_chunk(int i) const {
+    return residual_ + static_cast<u32>((i * Shape::kThreads + thread_index()) * kChunkBytes);
+  }
+
   DUET_DEVICE void prefetch_residual() const {
-    using Share = TileShare<Shape::kBlockM, Shape::kNChunks, Shape::kThreads>;
     const u16* residual = static_cast<const u16*>(params_.residual);
     DUET_UNROLL
-    for (int copy = 0; copy < Share::kCopies; ++copy) {
-      if (Share::has(thread_index(), copy)) {
-        const int row_in_tile = Share::row(thread_index(), copy);
-        const int chunk = Share::chunk(thread_index(), copy);
-        const int column = place_.column0 + chunk * kChunkElements;
-        int row = place_.row0 + row_in_tile;
-        const bool valid = row < params_.m && column < params_.n;
-        if (row >= params_.residual_rows) row %= params_.residual_rows;  // a table shared by the images of a batch
-        const i64 element = valid ? static_cast<i64>(row) * params_.ld_residual + column : 0;
-        cp_async<kChunkBytes>(staging_ + tile_offset<Shape::kNChunks>(row_in_tile, chunk), residual + element, valid);
-      }
+    for (int i = 0; i < kChunks; ++i) {
+      const TileChunk chunk = tile_chunk<Shape>(i);
+      const int column = place_.column0 + chunk.column;
+      int row = place_.row0 + chunk.row;
+      const bool valid = chunk.inside && row < params_.m && column < params_.n;
+      if (row >= params_.residual_rows) row %= params_.residual_rows;  // a table shared by the images of a batch
+      const i64 element = valid ? static_cast<i64>(row) * params_.ld_residual + column : 0;
+      cp_async<kChunkBytes>(residual_chunk(i), residual + element, valid);
     }
   }
 
-  // Two neighbouring columns of one row. A warp's 32 stores are 8 rows of one chunk: no bank conflict.
-  DUET_DEVICE void stage_pair(int row, int j, float x0, float x1, RowSums norm) const {
-    const int column = place_.warp_column + j * kMmaN + place_.lane % 4 * 2;  // in the tile
-    x0 = apply(x0, column, norm);
-    x1 = apply(x1, column + 1, norm);
-    const SmemAddr addr = staging_ + tile_offset<Shape::kNChunks>(row, column / kChunkElements) +
-                          static_cast<u32>(column % kChunkElements * 2);
-    if constexpr (Shape::kOp.residual) {
-      const u32 residual = ld_shared_u32(addr);
-      x0 += to_float<Shape::kDtype>(static_cast<u16>(residual));
-      x1 += to_float<Shape::kDtype>(static_cast<u16>(residual >> 16));
-    }
-    x0 = place_.column0 + column < params_.n ? x0 : 0.0f;
-    x1 = place_.column0 + column + 1 < params_.n ? x1 : 0.0f;
-    st_shared_u32(addr, pack2<Shape::kDtype>(x0, x1));
-  }
-
-  DUET_DEVICE float apply(float x, int column, RowSums norm) const {
-    const u32 offset = static_cast<u32>(column * 4);
+  DUET_DEVICE Float8 result(int i, const TileChunk& chunk, Float8 x, const RowStatistics<Shape>& statistics) const {
     if constexpr (Shape::kOp.layer_norm) {
-      x = norm.sum_squares * fused_multiply_add(-norm.sum, ld_shared_f32(fold_sum_ + offset), x);
+      const RowSums norm = statistics.load(chunk.row);  // (mean, rstd)
+      const Float8 fold_sum = load_columns(fold_sum_, chunk.column);
+      DUET_UNROLL
+      for (int e = 0; e < kVecElements; ++e)
+        x.v[e] = norm.sum_squares * fused_multiply_add(-norm.sum, fold_sum.v[e], x.v[e]);
     }
-    if constexpr (Shape::kOp.bias) x += ld_shared_f32(bias_ + offset);
-    return activate<Shape::kOp.activation>(x);
+    if constexpr (Shape::kOp.bias) x = add8(x, load_columns(bias_, chunk.column));
+    DUET_UNROLL
+    for (int e = 0; e < kVecElements; ++e) x.v[e] = activate<Shape::kOp.activation>(x.v[e]);
+    if constexpr (Shape::kOp.residual) x = add8(x, unpack8<Shape::kDtype>(ld_shared_vec16(residual_chunk(i))));
+    return keep_first(x, params_.n - place_.column0 - chunk.column, 0.0f);
+  }
+
+  static DUET_DEVICE Float8 load_columns(SmemAddr vector, int column) {
+    const SmemAddr at = vector + static_cast<u32>(column * 4);
+    return join8(ld_shared_vec16(at), ld_shared_vec16(at + 16));
   }
 
   const GemmParams& params_;
   const GemmPlace& place_;
-  SmemAddr staging_, bias_, fold_sum_;
+  SmemAddr residual_, bias_, fold_sum_;
 };
 
 }  // namespace duet

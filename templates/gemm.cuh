@@ -10,6 +10,7 @@
 #include "templates/common/gemm_block.cuh"
 #include "templates/common/gemm_operands.cuh"
 #include "templates/common/mma.cuh"
+#include "templates/common/partial_tile.cuh"
 #include "templates/common/row_statistics.cuh"
 #include "templates/common/split_k.cuh"
 #include "templates/epilogue.cuh"
@@ -119,8 +120,9 @@ class GemmMainloop {
   }
 
   DUET_DEVICE void load_fragments(Fragments& fragments, int slot, int k_step) const {
-    load_a<Shape::kM, Shape::kKChunks>(fragments.a, a_slot(slot), place_.warp_row, k_step, place_.lane);
-    B::load_fragments(fragments.b, b_slot(slot), place_.warp_column, k_step, place_.lane);
+    const int step = place_.warp_k * Shape::kKSteps + k_step;
+    load_a<Shape::kM, Shape::kKChunks>(fragments.a, a_slot(slot), place_.warp_row, step, place_.lane);
+    B::load_fragments(fragments.b, b_slot(slot), place_.warp_column, step, place_.lane);
   }
 
   const GemmPlace& place_;
@@ -141,6 +143,42 @@ DUET_DEVICE void finish_statistics(const GemmParams& params, const RowStatistics
   }
 }
 
+// Asks for the weights of a kernel to come, each thread of the grid for some lines of 128 bytes. Nothing waits for
+// them.
+DUET_DEVICE void prefetch_next_weights(const GemmParams& params, int threads) {
+  const int block = (block_index_z() * grid_size_y() + block_index_y()) * grid_size_x() + block_index_x();
+  const i64 stride = static_cast<i64>(grid_size_x()) * grid_size_y() * grid_size_z() * threads * 128;
+  const unsigned char* data = static_cast<const unsigned char*>(params.next_weights);
+  for (i64 at = (static_cast<i64>(block) * threads + thread_index()) * 128; at < params.next_weights_bytes;
+       at += stride)
+    prefetch_l2(data + at);
+}
+
+// From the accumulators to C.
+template <class Shape>
+DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
+                             const PartialTile<Shape>& tile, const RowStatistics<Shape>& statistics, SmemAddr smem) {
+  constexpr int kChunks = GemmEpilogue<Shape>::kChunks;
+  if constexpr (Shape::kSplits > 1) {
+    const SplitK<Shape> split(params, place, smem);
+    split.store(tile, statistics);
+    if (!split.is_last()) return;
+    finish_statistics<Shape>(params, statistics, [&](int row) { return split.row_sums(row); });
+    DUET_UNROLL
+    for (int i = 0; i < kChunks; ++i) {
+      const TileChunk chunk = tile_chunk<Shape>(i);
+      epilogue.finish(i, chunk, chunk.inside ? split.sum(i) : splat8(0.0f), statistics);
+    }
+  } else {
+    finish_statistics<Shape>(params, statistics, [&](int row) { return statistics.total(row); });
+    DUET_UNROLL
+    for (int i = 0; i < kChunks; ++i) {
+      const TileChunk chunk = tile_chunk<Shape>(i);
+      epilogue.finish(i, chunk, chunk.inside ? tile.load(chunk) : splat8(0.0f), statistics);
+    }
+  }
+}
+
 template <class Config>
 DUET_DEVICE void gemm(const GemmParams& params) {
   using Shape = GemmShape<Config>;
@@ -150,6 +188,7 @@ DUET_DEVICE void gemm(const GemmParams& params) {
   const GemmEpilogue<Shape> epilogue(params, place, smem);
   mainloop.start();
   epilogue.prefetch();
+  prefetch_next_weights(params, Shape::kThreads);
 
   float acc[Shape::kM][Shape::kN][4];  // (warp_m, warp_n)
   clear_accumulators(acc);
@@ -158,18 +197,10 @@ DUET_DEVICE void gemm(const GemmParams& params) {
   statistics.publish();
   sync_threads();  // the stages are free, the epilogue's operands and the warps' sums have arrived
 
-  if constexpr (Shape::kSplits > 1) {
-    const SplitK<Shape> split(params, place, smem);
-    split.store(acc, statistics);
-    if (!split.is_last()) return;
-    split.sum(acc);
-    finish_statistics<Shape>(params, statistics, [&](int row) { return split.row_sums(row); });
-  } else {
-    finish_statistics<Shape>(params, statistics, [&](int row) { return statistics.total(row); });
-  }
-  epilogue.stage(acc, statistics);
+  const PartialTile<Shape> tile(place, smem);
+  tile.store(acc);
   sync_threads();
-  epilogue.store();
+  finish_tile<Shape>(params, place, epilogue, tile, statistics, smem);
 }
 
 }  // namespace duet

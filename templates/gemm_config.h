@@ -42,6 +42,7 @@ struct GemmOp {
 struct GemmTile {
   int block_m = 64, block_n = 64, block_k = 32;  // the block's tile; block_m, block_k multiples of 16, block_n of 8
   int warps_m = 2, warps_n = 2;                  // the warps' arrangement over the tile
+  int warps_k = 1;                               // sets of such warps, which share the k steps of every stage
   int stages = 3;                                // cp.async buffers in flight
   int split_k = 1;                               // blocks that share one output tile along k
 };
@@ -50,7 +51,8 @@ struct GemmConfig {
   GemmOp op;
   GemmTile tile;
 
-  constexpr int threads() const { return tile.warps_m * tile.warps_n * 32; }
+  constexpr int tile_threads() const { return tile.warps_m * tile.warps_n * 32; }  // that cover the tile once
+  constexpr int threads() const { return tile_threads() * tile.warps_k; }
   constexpr int warp_m() const { return tile.block_m / tile.warps_m; }
   constexpr int warp_n() const { return tile.block_n / tile.warps_n; }
 
@@ -67,21 +69,30 @@ struct GemmConfig {
     return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + 40;
   }
 
-  // ---- shared memory, in this order: stages, staging, statistics, column terms, flag
+  // ---- shared memory, in this order: stages, residual, statistics, column terms, flag
   constexpr int a_stage_bytes() const { return tile.block_m * tile.block_k * 2; }
   constexpr int b_stage_bytes() const { return tile.block_n * tile.block_k * 2; }
   constexpr int stage_bytes() const { return a_stage_bytes() + b_stage_bytes(); }
-  // C's tile on its way out. With a residual it has its own place, filled with the residual's tile while the products
-  // run: its latency is hidden. Without, it takes the place of the stages, which are empty by then.
-  constexpr int staging_bytes() const { return tile.block_m * tile.block_n * 2; }
-  constexpr int staging_offset() const { return op.residual ? tile.stages * stage_bytes() : 0; }
-  constexpr int statistics_offset() const {
-    const int pipeline = tile.stages * stage_bytes();
-    if (op.residual) return pipeline + staging_bytes();
-    return pipeline > staging_bytes() ? pipeline : staging_bytes();
+  // The accumulators of every set of warps on their way to C take the place of the stages. A row is padded so that
+  // eight rows of a fragment lie in different banks: its length is 8 or 24 modulo 32 words.
+  constexpr int partial_ld() const { return tile.block_n % 16 == 0 ? tile.block_n + 8 : tile.block_n; }
+  constexpr int partial_bytes() const { return tile.block_m * partial_ld() * 4; }
+  constexpr int pipeline_bytes() const {
+    const int stages = tile.stages * stage_bytes();
+    const int partials = tile.warps_k * partial_bytes();
+    return stages > partials ? stages : partials;
   }
-  // Row sums and sums of squares, one pair per (warp column, row).
-  constexpr int statistics_bytes() const { return op.layer_norm ? tile.warps_n * tile.block_m * 2 * 4 : 0; }
+  // C's tile in chunks of 8 columns.
+  constexpr int chunks() const { return tile.block_m * tile.block_n / 8; }
+  constexpr int chunks_per_thread() const { return ceil_div(chunks(), threads()); }
+  // The residual's tile, filled while the products run: its latency is hidden. Each thread reads what it copied.
+  constexpr int residual_offset() const { return pipeline_bytes(); }
+  constexpr int residual_bytes() const { return op.residual ? chunks_per_thread() * threads() * 16 : 0; }
+  constexpr int statistics_offset() const { return residual_offset() + residual_bytes(); }
+  // Row sums and sums of squares, one pair per (set of warps, warp column, row).
+  constexpr int statistics_bytes() const {
+    return op.layer_norm ? tile.warps_n * tile.warps_k * tile.block_m * 2 * 4 : 0;
+  }
   constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
   constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
   constexpr int flag_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
@@ -92,21 +103,24 @@ struct GemmConfig {
 // asserts the same list, so that a stub that slipped through fails to compile with the same words. A device's own
 // limits on shared memory and registers are the caller's to check.
 // The fragments limit comes from 255 registers a thread; the last one from 65,536 registers an SM.
-#define DUET_GEMM_RULES(c, RULE)                                                                                   \
-  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")                     \
-  RULE((c).tile.warps_m >= 1 && (c).tile.warps_n >= 1, "warps_m and warps_n must be at least 1")                   \
-  RULE((c).tile.warps_m*(c).tile.warps_n <= 16, "a block has at most 16 warps")                                    \
-  RULE((c).tile.block_m >= 16 && (c).tile.block_m <= 256, "block_m must be 16 to 256")                             \
-  RULE((c).tile.block_n >= 8 && (c).tile.block_n <= 256, "block_n must be 8 to 256")                               \
-  RULE((c).tile.block_m % (16 * (c).tile.warps_m) == 0, "block_m must be a multiple of 16 * warps_m")              \
-  RULE((c).tile.block_n % (8 * (c).tile.warps_n) == 0, "block_n must be a multiple of 8 * warps_n")                \
-  RULE((c).tile.block_k == 16 || (c).tile.block_k == 32 || (c).tile.block_k == 64, "block_k must be 16, 32 or 64") \
-  RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                                    \
-  RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                                 \
-  RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,              \
-       "patch_copy_bytes must be 4, 8 or 16")                                                                      \
-  RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")                   \
-  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers")              \
+#define DUET_GEMM_RULES(c, RULE)                                                                              \
+  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")                \
+  RULE((c).tile.warps_m >= 1 && (c).tile.warps_n >= 1, "warps_m and warps_n must be at least 1")              \
+  RULE((c).tile.warps_k >= 1, "warps_k must be at least 1")                                                   \
+  RULE((c).tile.warps_m*(c).tile.warps_n*(c).tile.warps_k <= 16, "a block has at most 16 warps")              \
+  RULE((c).tile.block_m >= 16 && (c).tile.block_m <= 256, "block_m must be 16 to 256")                        \
+  RULE((c).tile.block_n >= 8 && (c).tile.block_n <= 256, "block_n must be 8 to 256")                          \
+  RULE((c).tile.block_m % (16 * (c).tile.warps_m) == 0, "block_m must be a multiple of 16 * warps_m")         \
+  RULE((c).tile.block_n % (8 * (c).tile.warps_n) == 0, "block_n must be a multiple of 8 * warps_n")           \
+  RULE((c).tile.block_k == 16 || (c).tile.block_k == 32 || (c).tile.block_k == 64 || (c).tile.block_k == 128, \
+       "block_k must be 16, 32, 64 or 128")                                                                   \
+  RULE((c).tile.block_k % (16 * (c).tile.warps_k) == 0, "block_k must be a multiple of 16 * warps_k")         \
+  RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                               \
+  RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
+  RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,         \
+       "patch_copy_bytes must be 4, 8 or 16")                                                                 \
+  RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")              \
+  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers")         \
   RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
 
 // The reason why a configuration cannot run on any device, or null.
@@ -128,6 +142,9 @@ struct GemmParams {
   const void* residual;   // (residual_rows, n), leading dimension ld_residual
   float* workspace;       // split-K: see gemm_workspace_bytes
   u32* counters;          // split-K: one per output tile and batch, zero before and after the launch
+  // Weights that a later kernel reads, to be brought into L2 while this one waits for its own operands; null: none.
+  const void* next_weights;
+  i64 next_weights_bytes;
   int m, n, k;
   int lda, ldb, ldc, ld_residual;
   int residual_rows;
@@ -150,10 +167,9 @@ constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
   return Grid3{ceil_div(m, config.tile.block_m), ceil_div(n, config.tile.block_n), batch * config.tile.split_k};
 }
 
-// Split-K: each block of a tile leaves its fp32 accumulators, and with layer_norm the (sum, sum of squares) of its
-// rows.
+// Split-K: each block of a tile leaves its chunks, and with layer_norm the (sum, sum of squares) of its rows.
 constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
-  return static_cast<i64>(config.tile.block_m) * config.tile.block_n * 4 +
+  return static_cast<i64>(config.chunks_per_thread()) * config.threads() * 32 +
          (config.op.layer_norm ? config.tile.block_m * 2 * 4 : 0);
 }
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {

@@ -26,17 +26,17 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   const double m = tile.block_m, n = tile.block_n;
   const int steps = ceil_div(ceil_div(spec.params.k, tile.block_k), std::max(tile.split_k, 1));
   const double depth = static_cast<double>(steps) * tile.block_k;
-  const double warps = tile.warps_m * tile.warps_n;
+  const double tile_warps = tile.warps_m * tile.warps_n;  // each set of them reads its share of the depth
   KernelWork work;
   work.tensor_flops = 2 * m * n * depth;
   work.load_bytes = (m + n) * depth * kHalf + (spec.op.residual ? m * n * kHalf : 0);
-  work.smem_read_bytes = warps * (config.warp_m() + config.warp_n()) * depth * kHalf;
+  work.smem_read_bytes = tile_warps * (config.warp_m() + config.warp_n()) * depth * kHalf;
   work.scalar_ops =
       m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps) + (spec.op.layer_norm ? m * depth * 3 : 0);
   work.store_bytes = m * n * kHalf;
   work.iterations = std::max(steps, 1);
   work.loads_ahead = std::max(tile.stages - 1, 1);
-  work.mma_in_flight = std::max(config.warp_m() / 16, 1) * std::max(config.warp_n() / 8, 1);
+  work.mma_in_flight = std::max(config.warp_m() / 16, 1) * std::max(config.warp_n() / 8, 1) * tile.warps_k;
   // Accumulators, two k-steps of operands, addresses.
   const double warp_m = config.warp_m(), warp_n = config.warp_n();
   work.estimated_registers = clamp_registers(warp_m * warp_n / 32 + (warp_m + warp_n) * 16 * 2 / 64 + 48);

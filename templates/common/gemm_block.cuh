@@ -22,20 +22,22 @@ struct GemmShape {
   static constexpr int kStages = kTile.stages;
   static constexpr int kSplits = kTile.split_k;
   static constexpr int kWarpsN = kTile.warps_n;
+  static constexpr int kWarpsK = kTile.warps_k;
+  static constexpr int kTileThreads = kConfig.tile_threads();
   static constexpr int kThreads = kConfig.threads();
-  static constexpr int kM = kConfig.warp_m() / kMmaM;  // a warp's products along m
-  static constexpr int kN = kConfig.warp_n() / kMmaN;  // and along n
-  static constexpr int kKSteps = kBlockK / kMmaK;      // and along k, per stage
+  static constexpr int kM = kConfig.warp_m() / kMmaM;        // a warp's products along m
+  static constexpr int kN = kConfig.warp_n() / kMmaN;        // and along n
+  static constexpr int kKSteps = kBlockK / kMmaK / kWarpsK;  // and along k, per stage
   static constexpr int kKChunks = kBlockK / kChunkElements;
   static constexpr int kNChunks = kBlockN / kChunkElements;
 };
 
 struct GemmPlace {
   int lane;
-  int warp_m, warp_n;         // of the warp, in the arrangement (warps_m, warps_n)
-  int warp_row, warp_column;  // the warp's part of the tile
-  int row0, column0;          // the tile's part of C
-  int batch, split;           // the product, and the share of its k range
+  int warp_m, warp_n, warp_k;  // of the warp, in the arrangement (warps_k, warps_m, warps_n)
+  int warp_row, warp_column;   // the warp's part of the tile
+  int row0, column0;           // the tile's part of C
+  int batch, split;            // the product, and the share of its k range
   int k_tile, k_tiles;  // the share: first tile along k, and how many (none, when there are more splits than tiles)
 };
 
@@ -44,8 +46,10 @@ DUET_DEVICE GemmPlace gemm_place(const GemmParams& params) {
   const int warp = thread_index() / 32;
   GemmPlace place;
   place.lane = thread_index() % 32;
-  place.warp_m = warp / Shape::kWarpsN;
-  place.warp_n = warp % Shape::kWarpsN;
+  const int warp_in_set = warp % (Shape::kTileThreads / 32);
+  place.warp_m = warp_in_set / Shape::kWarpsN;
+  place.warp_n = warp_in_set % Shape::kWarpsN;
+  place.warp_k = warp / (Shape::kTileThreads / 32);
   place.warp_row = place.warp_m * Shape::kM * kMmaM;
   place.warp_column = place.warp_n * Shape::kN * kMmaN;
   place.row0 = block_index_x() * Shape::kBlockM;

@@ -51,7 +51,7 @@ class RowStatistics {
       for (int i = 0; i < Shape::kM * 2; ++i) {
         const RowSums total = sum_of_quad(sums_[i]);
         const int row = place_.warp_row + i * 8 + place_.lane / 4;
-        if (place_.lane % 4 == 0) store(place_.warp_n * Shape::kBlockM + row, total);
+        if (place_.lane % 4 == 0) store((place_.warp_k * Shape::kWarpsN + place_.warp_n) * Shape::kBlockM + row, total);
       }
     }
   }
@@ -60,7 +60,7 @@ class RowStatistics {
   DUET_DEVICE RowSums total(int row) const {
     RowSums sums{0.0f, 0.0f};
     DUET_UNROLL
-    for (int warp = 0; warp < Shape::kWarpsN; ++warp) {
+    for (int warp = 0; warp < Shape::kWarpsN * Shape::kWarpsK; ++warp) {
       const RowSums part = load(warp * Shape::kBlockM + row);
       sums.sum += part.sum;
       sums.sum_squares += part.sum_squares;

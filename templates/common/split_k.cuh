@@ -5,17 +5,18 @@
 
 #include "templates/common/arrive.cuh"
 #include "templates/common/gemm_block.cuh"
+#include "templates/common/partial_tile.cuh"
 #include "templates/common/row_statistics.cuh"
 
 namespace duet {
 
-// Workspace: (batch, tile, split) partials of [kM * kN][threads] Vec16 accumulators, then [block_m] row sums.
-// Accumulators stay in the order of the fragments: the reader of a value is the thread index that wrote it, and a
-// warp's access is 512 contiguous bytes.
+// Workspace: (batch, tile, split) partials of [chunks_per_thread][threads] chunks of 8 floats, then [block_m] row sums.
+// The reader of a chunk is the thread index that wrote it, and a warp's access is contiguous.
 template <class Shape>
 class SplitK {
   static constexpr i64 kPartialFloats = gemm_partial_bytes(Shape::kConfig) / 4;
-  static constexpr int kAccumulatorFloats = Shape::kBlockM * Shape::kBlockN;
+  static constexpr int kChunks = Shape::kConfig.chunks_per_thread();
+  static constexpr int kChunkFloats = kChunks * Shape::kThreads * kChunkElements;
 
  public:
   DUET_DEVICE SplitK(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
@@ -25,21 +26,20 @@ class SplitK {
     counter_ = params.counters + tile;
   }
 
-  DUET_DEVICE void store(const float (&acc)[Shape::kM][Shape::kN][4], const RowStatistics<Shape>& statistics) const {
+  DUET_DEVICE void store(const PartialTile<Shape>& tile, const RowStatistics<Shape>& statistics) const {
     float* partial = workspace_ + place_.split * kPartialFloats;
     DUET_UNROLL
-    for (int i = 0; i < Shape::kM; ++i) {
-      DUET_UNROLL
-      for (int j = 0; j < Shape::kN; ++j) {
-        st_global_vec16(partial + fragment_offset(i, j),
-                        Vec16{{float_to_bits(acc[i][j][0]), float_to_bits(acc[i][j][1]), float_to_bits(acc[i][j][2]),
-                               float_to_bits(acc[i][j][3])}});
-      }
+    for (int i = 0; i < kChunks; ++i) {
+      const TileChunk chunk = tile_chunk<Shape>(i);
+      if (!chunk.inside) continue;
+      const Float8 sum = tile.load(chunk);
+      st_global_vec16(partial + offset(i, 0), half8(sum, 0));
+      st_global_vec16(partial + offset(i, 1), half8(sum, 4));
     }
     if constexpr (Shape::kOp.layer_norm) {
       for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads) {
         const RowSums sums = statistics.total(row);
-        float* pair = partial + kAccumulatorFloats + row * 2;
+        float* pair = partial + kChunkFloats + row * 2;
         st_global_u32(pair, float_to_bits(sums.sum));
         st_global_u32(pair + 1, float_to_bits(sums.sum_squares));
       }
@@ -49,28 +49,32 @@ class SplitK {
   // True in every thread of the block that completes the tile.
   DUET_DEVICE bool is_last() const { return arrive_last(counter_, Shape::kSplits, flag_); }
 
-  DUET_DEVICE void sum(float (&acc)[Shape::kM][Shape::kN][4]) const {
-    clear_accumulators(acc);
-    DUET_NO_UNROLL
-    for (int split = 0; split < Shape::kSplits; ++split) {
-      const float* partial = workspace_ + split * kPartialFloats;
+  // The i-th chunk of this thread over all splits, whose loads are all on their way before the first is waited for.
+  DUET_DEVICE Float8 sum(int i) const {
+    Float8 total = splat8(0.0f);
+    DUET_UNROLL
+    for (int first = 0; first < Shape::kSplits; first += kSplitsAtOnce) {
+      Vec16 parts[kSplitsAtOnce][2];
       DUET_UNROLL
-      for (int i = 0; i < Shape::kM; ++i) {
-        DUET_UNROLL
-        for (int j = 0; j < Shape::kN; ++j) {
-          const Vec16 part = ld_global_coherent_vec16(partial + fragment_offset(i, j));
-          DUET_UNROLL
-          for (int e = 0; e < 4; ++e) acc[i][j][e] += bits_to_float(part.word[e]);
-        }
+      for (int split = 0; split < kSplitsAtOnce; ++split) {
+        if (first + split >= Shape::kSplits) continue;
+        const float* partial = workspace_ + (first + split) * kPartialFloats;
+        parts[split][0] = ld_global_coherent_vec16(partial + offset(i, 0));
+        parts[split][1] = ld_global_coherent_vec16(partial + offset(i, 1));
+      }
+      DUET_UNROLL
+      for (int split = 0; split < kSplitsAtOnce; ++split) {
+        if (first + split < Shape::kSplits) total = add8(total, join8(parts[split][0], parts[split][1]));
       }
     }
+    return total;
   }
 
   DUET_DEVICE RowSums row_sums(int row) const {
     RowSums sums{0.0f, 0.0f};
     DUET_UNROLL
     for (int split = 0; split < Shape::kSplits; ++split) {
-      const float* pair = workspace_ + split * kPartialFloats + kAccumulatorFloats + row * 2;
+      const float* pair = workspace_ + split * kPartialFloats + kChunkFloats + row * 2;
       sums.sum += ld_global_coherent_f32(pair);
       sums.sum_squares += ld_global_coherent_f32(pair + 1);
     }
@@ -78,8 +82,11 @@ class SplitK {
   }
 
  private:
-  static DUET_DEVICE int fragment_offset(int i, int j) {
-    return ((i * Shape::kN + j) * Shape::kThreads + thread_index()) * 4;
+  static constexpr int kSplitsAtOnce = Shape::kSplits < 8 ? Shape::kSplits : 8;
+
+  // In floats, of half a chunk: neighbouring threads 16 bytes apart.
+  static DUET_DEVICE int offset(int i, int half) {
+    return ((i * 2 + half) * Shape::kThreads + thread_index()) * (kChunkElements / 2);
   }
 
   const GemmPlace& place_;

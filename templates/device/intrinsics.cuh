@@ -57,6 +57,9 @@ DUET_DEVICE void st_shared_vec16(SmemAddr addr, Vec16 v) {
                "r"(v.word[3])
                : "memory");
 }
+DUET_DEVICE void st_shared_vec8(SmemAddr addr, Vec8 v) {
+  asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(addr), "r"(v.word[0]), "r"(v.word[1]) : "memory");
+}
 
 // Copies kBytes (4, 8 or 16, both sides aligned to it) from global to shared memory without waiting; zeros are
 // written instead where `valid` is false, and `src` is then not read (it must still be a mapped address).

@@ -61,7 +61,7 @@ TEST(Candidate, EveryKernelOfEveryModelHasSomeInBothSpaces) {
       for (const auto& [problem, spec] : problems_of_both(model)) {
         const std::vector<KernelCandidate> all = enumerate_candidates(spec, searched, orin());
         EXPECT_GE(feasible_count(all), 1) << schedule << ": " << problem;
-        EXPECT_LE(all.size(), 10000u) << schedule << ": " << problem;
+        EXPECT_LE(all.size(), 25000u) << schedule << ": " << problem;
       }
     }
   }
@@ -79,9 +79,9 @@ TEST(Candidate, ComesInAFixedOrderWithItsParameters) {
   SearchSpace small{.name = "small", .ranges = {{"gemm", {{"block_n", {32, 64}}, {"stages", {2, 3}}}}}};
   const std::vector<KernelCandidate> all = enumerate_candidates(clip_fc1(), small, orin());
   ASSERT_EQ(all.size(), 4u);
-  EXPECT_EQ(config_text(all[0].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 stages=2 split_k=1");
-  EXPECT_EQ(config_text(all[1].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 stages=3 split_k=1");
-  EXPECT_EQ(config_text(all[3].tile), "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 stages=3 split_k=1");
+  EXPECT_EQ(config_text(all[0].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=2 split_k=1");
+  EXPECT_EQ(config_text(all[1].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
+  EXPECT_EQ(config_text(all[3].tile), "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
   EXPECT_EQ(tile_parameters(all[3].tile)[1], (std::pair<std::string, int>{"block_n", 64}));
   EXPECT_EQ(all[3].grid.x, 1);
   EXPECT_EQ(all[3].grid.y, 48);

@@ -1,9 +1,9 @@
-// gemm bf16: patches, residual, copy4 | block 64x64x32, warps 2x2, stages 3, split-K 1
+// gemm bf16: patches, residual, copy4 | block 64x64x32, warps 2x2x1, stages 3, split-K 1
 #include "templates/gemm.cuh"
 
 namespace duet {
 
-struct gemm_bf16_patches_residual_copy4_64x64x32_w2x2_s3_k1_config {
+struct gemm_bf16_patches_residual_copy4_64x64x32_w2x2x1_s3_k1_config {
   static constexpr GemmConfig value = [] {
     GemmConfig c{};
     c.op.dtype = Dtype::bf16;
@@ -20,15 +20,16 @@ struct gemm_bf16_patches_residual_copy4_64x64x32_w2x2_s3_k1_config {
     c.tile.block_k = 32;
     c.tile.warps_m = 2;
     c.tile.warps_n = 2;
+    c.tile.warps_k = 1;
     c.tile.stages = 3;
     c.tile.split_k = 1;
     return c;
   }();
 };
 
-DUET_KERNEL(gemm_bf16_patches_residual_copy4_64x64x32_w2x2_s3_k1, GemmParams,
-            gemm_bf16_patches_residual_copy4_64x64x32_w2x2_s3_k1_config::value.threads(), 1) {
-  gemm<gemm_bf16_patches_residual_copy4_64x64x32_w2x2_s3_k1_config>(params);
+DUET_KERNEL(gemm_bf16_patches_residual_copy4_64x64x32_w2x2x1_s3_k1, GemmParams,
+            gemm_bf16_patches_residual_copy4_64x64x32_w2x2x1_s3_k1_config::value.threads(), 1) {
+  gemm<gemm_bf16_patches_residual_copy4_64x64x32_w2x2x1_s3_k1_config>(params);
 }
 
 }  // namespace duet

@@ -17,7 +17,7 @@ namespace duet {
   DUET_KERNEL(name, GemmParams, name##_config::value.threads(), 1) { gemm<name##_config>(params); }
 
 #define TILE(bm, bn, bk, wm, wn, st) \
-  c.tile = GemmTile { bm, bn, bk, wm, wn, st, 1 }
+  c.tile = GemmTile { bm, bn, bk, wm, wn, 1, st, 1 }
 
 // Tiles: the default, the smallest, the largest, odd numbers of column fragments, one and four k steps a stage.
 GEMM_KERNEL(gemm_64x64x32, TILE(64, 64, 32, 2, 2, 3))
@@ -44,6 +44,12 @@ GEMM_KERNEL(gemm_split3, TILE(32, 32, 32, 2, 1, 2); c.tile.split_k = 3)
 GEMM_KERNEL(gemm_split4_all, c.op.layer_norm = true; c.op.bias = true; c.op.activation = Activation::gelu_tanh;
             c.op.residual = true; TILE(32, 64, 32, 1, 2, 3); c.tile.split_k = 4)
 GEMM_KERNEL(gemm_split16, TILE(16, 16, 16, 1, 1, 3); c.tile.split_k = 16; c.op.bias = true)
+// sliced K: sets of warps share the k steps of a stage
+GEMM_KERNEL(gemm_sliced2, TILE(64, 32, 64, 2, 1, 3); c.tile.warps_k = 2)
+GEMM_KERNEL(gemm_sliced4_all, c.op.layer_norm = true; c.op.bias = true; c.op.activation = Activation::quick_gelu;
+            c.op.residual = true; TILE(32, 48, 128, 2, 1, 3); c.tile.warps_k = 4; c.tile.split_k = 2)
+GEMM_KERNEL(gemm_bf16_sliced2_k_by_n, c.op.dtype = Dtype::bf16; c.op.b = GemmB::k_by_n; TILE(16, 24, 32, 1, 3, 4);
+            c.tile.warps_k = 2)
 // B as (k, n)
 GEMM_KERNEL(gemm_k_by_n, c.op.b = GemmB::k_by_n)
 GEMM_KERNEL(gemm_k_by_n_narrow, c.op.b = GemmB::k_by_n; TILE(16, 8, 16, 1, 1, 2))
@@ -273,6 +279,12 @@ TEST(Gemm, SplitK) {
   check(KERNEL(gemm_split3), {50, 40, 264}, 2);
 }
 
+TEST(Gemm, SlicedK) {
+  for (const Kernel& kernel : {KERNEL(gemm_sliced2), KERNEL(gemm_sliced4_all), KERNEL(gemm_bf16_sliced2_k_by_n)}) {
+    for (const Sizes& sizes : kRagged) check(kernel, sizes);
+  }
+}
+
 TEST(Gemm, KByN) {
   for (const Kernel& kernel : {KERNEL(gemm_k_by_n), KERNEL(gemm_k_by_n_odd), KERNEL(gemm_k_by_n_80)}) {
     for (const Sizes& sizes : kRagged) check(kernel, sizes);
@@ -405,7 +417,8 @@ TEST(Gemm, SameBitsInEveryOrder) {
   for (const Kernel& kernel :
        {KERNEL(gemm_64x64x32), KERNEL(gemm_norm_turns), KERNEL(gemm_split4_all), KERNEL(gemm_split16),
         KERNEL(gemm_silu_residual), KERNEL(gemm_64x96x16), KERNEL(gemm_k_by_n_80), KERNEL(gemm_16x64x64),
-        KERNEL(gemm_bf16_norm), KERNEL(gemm_bf16_bias_residual), KERNEL(gemm_k_by_n_odd)}) {
+        KERNEL(gemm_bf16_norm), KERNEL(gemm_bf16_bias_residual), KERNEL(gemm_k_by_n_odd), KERNEL(gemm_sliced2),
+        KERNEL(gemm_sliced4_all), KERNEL(gemm_bf16_sliced2_k_by_n)}) {
     SCOPED_TRACE(kernel.name);
     const Problem problem(kernel.config, {50, 77, 136});  // n is no multiple of 8: C is padded
     expect_same_bits(kernel, problem.params(), problem);
@@ -449,7 +462,8 @@ TEST(GemmConfig, NamesWhatIsInfeasible) {
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_m = 48; }), "block_m must be a multiple of 16 * warps_m");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.warps_m = 0; }), "warps_m and warps_n must be at least 1");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.stages = 1; }), "stages must be 2 to 12");
-  EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_k = 48; }), "block_k must be 16, 32 or 64");
+  EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_k = 48; }), "block_k must be 16, 32, 64 or 128");
+  EXPECT_EQ(reason([](GemmConfig& c) { c.tile.warps_k = 4; }), "block_k must be a multiple of 16 * warps_k");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_m = c.tile.block_n = 256; }),
             "the warp's tile needs more than 255 registers a thread");
 }
