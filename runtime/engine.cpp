@@ -97,7 +97,16 @@ struct Engine::State {
         kernels(device, plan),
         memory(device, plan, options.guard_bytes),
         input_set(plan.inputs.size()) {
-    load_weights(device, plan, weights, memory.address({.space = BufferSpace::weights}));
+    const DeviceAddress weight_space = memory.address({.space = BufferSpace::weights});
+    if (options.weight_space.empty()) {
+      load_weights(device, plan, weights, weight_space);
+    } else if (options.weight_space.size() == plan.weight_bytes) {
+      device.write(weight_space, options.weight_space);
+    } else {
+      fail(ErrorKind::internal, "a weight space of {} bytes for a plan of {}", options.weight_space.size(),
+           plan.weight_bytes);
+    }
+    options.weight_space = {};
     executable = device.capture(make_launches(plan, kernels, memory));
   }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct EngineOptions {
   std::size_t guard_bytes = 0;
   // The arena and the outputs are filled with this byte before each run when set: an unwritten result shows.
   std::optional<std::byte> poison = std::nullopt;
+  // The weight space as make_weight_space() left it for this plan's weights: it is copied instead of made again. Read
+  // by the constructor only.
+  std::span<const std::byte> weight_space{};
 };
 
 class Engine {

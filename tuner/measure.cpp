@@ -9,6 +9,7 @@
 #include "runtime/plan_memory.h"
 #include "runtime/tensor_layout.h"
 #include "runtime/weight_loading.h"
+#include "tuner/weight_prefetch.h"
 
 namespace duet {
 namespace {
@@ -43,10 +44,11 @@ class ChainMemory {
     }
   }
 
-  std::vector<std::byte> relocated(const PlanStep& step, std::size_t link) const {
+  std::vector<std::byte> relocated(const PlanStep& step, const PlanKernel& kernel, std::size_t link) const {
     std::vector<std::byte> params = step.params;
     for (const Relocation& relocation : step.relocations) {
-      const DeviceAddress address = address_of(relocation.target, link);
+      const std::size_t copy = is_weight_prefetch(kernel, relocation) ? link + 1 : link;
+      const DeviceAddress address = address_of(relocation.target, copy);
       if (params.size() < sizeof address || relocation.param_offset > params.size() - sizeof address)
         fail(ErrorKind::internal, "step {}: a pointer lies outside its parameters", step.name);
       std::memcpy(params.data() + relocation.param_offset, &address, sizeof address);
@@ -63,9 +65,11 @@ class ChainMemory {
   const std::vector<DeviceBuffer>& weights_;
 };
 
-std::vector<Launch> make_chain(const Plan& plan, LoadedKernel kernel, const ChainMemory& memory, int length) {
-  const PlanStep& step = plan.steps.front();
+std::vector<Launch> make_chain(const Plan& plan, LoadedKernel kernel, const ChainMemory& memory, int length,
+                               std::int64_t prefetch_bytes) {
+  PlanStep step = plan.steps.front();
   const PlanKernel& info = plan.kernels.front();
+  add_own_weight_prefetch(step, info, prefetch_bytes);
   std::vector<Launch> chain;
   for (int i = 0; i < length; ++i) {
     Launch launch;
@@ -74,7 +78,8 @@ std::vector<Launch> make_chain(const Plan& plan, LoadedKernel kernel, const Chai
     launch.grid = step.grid;
     launch.threads = info.threads;
     launch.smem_bytes = info.smem_bytes;
-    launch.params = memory.relocated(step, static_cast<std::size_t>(i));
+    launch.programmatic = info.programmatic_launch;
+    launch.params = memory.relocated(step, info, static_cast<std::size_t>(i));
     chain.push_back(std::move(launch));
   }
   return chain;
@@ -122,7 +127,8 @@ Measurement DeviceMeasurer::measure(const MeasureRequest& request) {
   const int length = chain_length(options_, request.expected_us, copies);
   const Loaded kernel(device_, request.plan.kernels.front());
   const ChainMemory memory(device_, request, weight_copies(request, copies));
-  const auto executable = device_.capture(make_chain(request.plan, kernel.get(), memory, length));
+  const auto executable = device_.capture(
+      make_chain(request.plan, kernel.get(), memory, length, weight_prefetch_limit(device_.info().fingerprint)));
   executable->time_us(options_.warm_up, CacheState::warm);
   Measurement result = sample_until(
       [&](int count) {

@@ -18,7 +18,7 @@ struct MeasureRequest {
   const std::map<std::string, HostTensor>& inputs;
   const WeightProvider& weights;
   double expected_us = 0;  // a rough idea, to size the chain; 0: none
-  double best_us = 0;      // of this problem so far: a candidate twice as slow is given up early; 0: none
+  double best_us = 0;      // of this problem so far: a candidate clearly slower is given up early; 0: none
 };
 
 struct Measurement {
@@ -41,12 +41,12 @@ struct MeasureOptions {
   int samples_per_round = 10;  // between looks at the stopping rule
   double chain_us = 400;       // length of a chain, so that the events' resolution is far below 1%
   int max_chain = 256;
-  double give_up_factor = 2;
+  double give_up_factor = 1.25;  // of the best so far, after a round
 };
 
 // A chain of launches is captured into one executable. Its links use copies of the weights in turn, of more than twice
 // the L2 together, so that each finds its own copy evicted; activations stay in place, as the kernel before has just
-// written them.
+// written them. Links start early and prefetch the weights of the next, as they may in a plan.
 class DeviceMeasurer : public Measurer {
  public:
   // `compiler` joins the device's environment text in every measurement.

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "codegen/reference.h"
 #include "runtime/engine.h"
+#include "runtime/weight_loading.h"
 #include "tuner/synthetic_inputs.h"
 
 namespace duet {
@@ -171,12 +172,21 @@ const ReferenceCase& KernelVerifier::reference(int set) {
   return references_.emplace(set, std::move(made)).first->second;
 }
 
+const std::vector<std::byte>& KernelVerifier::weight_space(const Plan& plan) {
+  if (weights_made_ != plan.weights || weight_space_.size() != plan.weight_bytes) {
+    weight_space_ = make_weight_space(plan, weights_);
+    weights_made_ = plan.weights;
+  }
+  return weight_space_;
+}
+
 Verification KernelVerifier::verify(Device& device, const Plan& plan) {
   Verification result;
   try {
     for (int set = 0; set < kInputSets; ++set) {
       const ReferenceCase& expected = reference(set);
-      Engine engine(device, plan, weights_, {.guard_bytes = kGuardBytes, .poison = kPoisons[set]});
+      Engine engine(device, plan, weights_,
+                    {.guard_bytes = kGuardBytes, .poison = kPoisons[set], .weight_space = weight_space(plan)});
       if (!run_and_check_guards(engine, expected.inputs, result)) return result;
       if (!check_kernel_outputs(engine, problem_, expected, result)) return result;
     }

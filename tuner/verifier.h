@@ -49,12 +49,16 @@ class KernelVerifier {
 
  private:
   const ReferenceCase& reference(int set);
+  // Candidates of a problem read the same weights: made once, not for each.
+  const std::vector<std::byte>& weight_space(const Plan& plan);
 
   const KernelProblem& problem_;
   std::uint64_t seed_;
   RandomWeights weights_;
   std::map<std::string, HostTensor> inputs_;
   std::map<int, ReferenceCase> references_;
+  std::vector<PlanWeight> weights_made_;
+  std::vector<std::byte> weight_space_;
 };
 
 // A whole plan, on one set of random inputs: cosine and worst element of each output (plan_tolerance). Similarity

@@ -32,7 +32,7 @@ TEST(Measure, SamplesUntilTheMedianIsKnown) {
 }
 
 TEST(Measure, ASlowCandidateIsGivenUpAfterOneRound) {
-  const auto take = [](int count) { return std::vector<double>(static_cast<std::size_t>(count), 21.0); };
+  const auto take = [](int count) { return std::vector<double>(static_cast<std::size_t>(count), 13.0); };
   const Measurement slow = sample_until(take, {}, 10);
   EXPECT_TRUE(slow.abandoned);
   EXPECT_EQ(slow.samples_us.size(), 10u);
