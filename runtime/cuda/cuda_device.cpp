@@ -137,11 +137,16 @@ void CudaDevice::fill(DeviceAddress destination, std::byte value, std::size_t by
 // Copies from pageable memory and memsets may return early, and streams made non-blocking do not wait for them.
 void CudaDevice::wait_for_default_stream() const { DUET_CUDA_CHECK(context_->driver(), cuStreamSynchronize(nullptr)); }
 
-void CudaDevice::allow_shared_memory(const PlanKernel& kernel, CUkernel loaded) const {
+void CudaDevice::divide_shared_memory(const PlanKernel& kernel, CUkernel loaded) const {
   if (kernel.smem_bytes > info_.smem_bytes_per_block) {
     fail(ErrorKind::device, "kernel {} needs {} bytes of shared memory a block; {} has {}", kernel.entry,
          kernel.smem_bytes, info_.fingerprint.module, info_.smem_bytes_per_block);
   }
+  // An SM divides its on-chip memory into L1 and shared memory, and must run empty to change the division: left to the
+  // driver, which goes by each kernel's need, no kernel could start beside one of another need.
+  DUET_CUDA_CHECK(context_->driver(),
+                  cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT,
+                                       CU_SHAREDMEM_CARVEOUT_MAX_SHARED, loaded, context_->device()));
   if (kernel.smem_bytes <= kSmemBytesWithoutOptIn) return;
   DUET_CUDA_CHECK(context_->driver(), cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                                            kernel.smem_bytes, loaded, context_->device()));
@@ -156,7 +161,7 @@ LoadedKernel CudaDevice::load(const PlanKernel& kernel) {
   const CudaContext::Scope scope(*context_);
   CudaLibrary library = load_library(context_->driver(), kernel, image);
   CUkernel loaded = find_kernel(context_->driver(), kernel, image, library.get());
-  allow_shared_memory(kernel, loaded);
+  divide_shared_memory(kernel, loaded);
   const LoadedKernel result{reinterpret_cast<std::uint64_t>(loaded)};
   const std::lock_guard lock(mutex_);
   libraries_[result.handle] = std::move(library);

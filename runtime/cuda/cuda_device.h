@@ -38,7 +38,7 @@ class CudaDevice : public Device {
   explicit CudaDevice(std::unique_ptr<CudaContext> context);
   void wait_for_default_stream() const;
   void require_free_memory(CUresult result, std::size_t bytes) const;
-  void allow_shared_memory(const PlanKernel& kernel, CUkernel loaded) const;
+  void divide_shared_memory(const PlanKernel& kernel, CUkernel loaded) const;
 
   std::unique_ptr<CudaContext> context_;
   DeviceInfo info_;
