@@ -17,6 +17,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
+// Kernels kept for the choice in a plan's context, and how much slower than the best they may be alone.
+constexpr std::size_t kMaxFinalists = 6;
+constexpr double kFinalistFactor = 1.2;
 constexpr int kPredictedCandidates = 8;  // compiled per kernel where nothing can be measured
 
 bool stopped(const SearchLimits& limits) { return limits.stop != nullptr && limits.stop->load(); }
@@ -172,8 +175,8 @@ std::optional<KernelTuner::Pending> KernelTuner::next(SearchStrategy& strategy) 
   return std::nullopt;
 }
 
-// True when an earlier run settled the candidate: it failed by its own fault, or it was timed and is no better than the
-// best. One that is better goes through the compiler again for its image, which the compile cache keeps.
+// True when an earlier run settled the candidate: it failed by its own fault, or it was timed and is clearly slower
+// than the best. Another goes through the compiler again for its image, which the compile cache keeps.
 bool KernelTuner::known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy) {
   const CandidateRecord* record = log_.find(config_text(feasible_[index].tile), source_identity(source));
   if (record == nullptr) return false;
@@ -187,7 +190,7 @@ bool KernelTuner::known_result(std::size_t index, const KernelSource& source, Se
     return true;
   }
   const bool timed = tools_.measurer != nullptr && record->provenance == Provenance::measured && record->median_us > 0;
-  if (!timed || !winner_ || record->median_us < winner_->time_us) return false;
+  if (!timed || !winner_ || record->median_us < kFinalistFactor * winner_->time_us) return false;
   ++counts_.cached;
   tried_[index] = true;
   strategy.report(index, {.valid = true, .time_us = record->median_us});
@@ -348,18 +351,27 @@ void KernelTuner::require_working_device(const CandidateRecord& record) {
 void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
                                const CandidateRecord& record, double time_us) {
   const bool timed = tools_.measurer != nullptr && record.median_us > 0;
+  KernelWinner winner;
+  winner.kernel = {.tile = feasible_[index].tile, .source = source, .images = {}, .measured_us = record.median_us};
+  if (tools_.pool != nullptr) winner.kernel.images.push_back(compiled.image);
+  winner.time_us = time_us;
+  winner.provenance = timed || tools_.measurer == nullptr ? provenance() : Provenance::predicted;
+  if (timed) keep_finalist(winner);
   // A measured time beats a predicted one, whatever the figures.
   if (winner_) {
     const bool winner_timed = winner_->provenance == Provenance::measured;
     if (winner_timed && !timed) return;
     if (winner_timed == timed && winner_->time_us <= time_us) return;
   }
-  KernelWinner winner;
-  winner.kernel = {.tile = feasible_[index].tile, .source = source, .images = {}, .measured_us = record.median_us};
-  if (tools_.pool != nullptr) winner.kernel.images.push_back(compiled.image);
-  winner.time_us = time_us;
-  winner.provenance = timed || tools_.measurer == nullptr ? provenance() : Provenance::predicted;
   winner_ = std::move(winner);
+}
+
+void KernelTuner::keep_finalist(const KernelWinner& finalist) {
+  const auto slower = [](double time_us, const KernelWinner& other) { return time_us < other.time_us; };
+  const auto place = std::upper_bound(finalists_.begin(), finalists_.end(), finalist.time_us, slower);
+  finalists_.insert(place, finalist);
+  if (finalists_.size() > kMaxFinalists) finalists_.pop_back();
+  while (finalists_.back().time_us > kFinalistFactor * finalists_.front().time_us) finalists_.pop_back();
 }
 
 std::string KernelTuner::reasons() const {

@@ -70,6 +70,9 @@ class KernelTuner {
   const std::optional<KernelWinner>& tune(const SearchLimits& limits,
                                           const std::function<void(int done, int total)>& on_candidate);
   const std::optional<KernelWinner>& winner() const { return winner_; }
+  // The fastest of those timed, the winner first, none much slower: what a plan may do better with, where the other
+  // tower's kernels compete for SMs, memory and L2.
+  const std::vector<KernelWinner>& finalists() const { return finalists_; }
   // Why nothing was valid, for the message: "12 spills, 3 wrong result (c[0, 1] is nan ...)".
   std::string reasons() const;
 
@@ -98,6 +101,7 @@ class KernelTuner {
   void measure(const Plan& plan, const SearchLimits& limits, CandidateRecord& record);
   void require_working_device(const CandidateRecord& record);
   void refuse(CandidateRecord& record, std::string_view status, std::string detail);
+  void keep_finalist(const KernelWinner& finalist);
   void keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
                     const CandidateRecord& record, double time_us);
   std::string source_identity(const KernelSource& source) const;
@@ -116,6 +120,7 @@ class KernelTuner {
   std::vector<bool> tried_;
   std::unique_ptr<KernelVerifier> verifier_;
   std::optional<KernelWinner> winner_;
+  std::vector<KernelWinner> finalists_;
   std::map<std::string, int> reasons_;  // by status
   std::string last_detail_;
 };
