@@ -31,7 +31,7 @@ constexpr StoppingRule kPlanRule{.min_samples = 20, .max_samples = 500, .max_unc
 // Of plans that differ in one kernel: many replays, since the differences are small.
 constexpr StoppingRule kContextRule{.min_samples = 40, .max_samples = 100, .max_uncertainty = 0.003, .budget_us = 1e5};
 constexpr double kContextGain = 0.004;  // a choice must gain more than the noise of two medians
-constexpr double kContextBudgetS = 25;
+constexpr double kContextBudgetS = 25, kContextBudgetShare = 0.25;  // of a run's budget, where it has one
 constexpr int kPlanWarmUp = 5;
 constexpr int kPlanSamplesPerRound = 20;
 
@@ -266,6 +266,7 @@ class Run {
   void choose_in_context() {
     if (tools_.measurer == nullptr) return;
     const auto start = Clock::now();
+    const double budget_s = request_.budget_s > 0 ? kContextBudgetShare * request_.budget_s : kContextBudgetS;
     double best_us = context_us(chosen_);
     const double alone_us = best_us;
     int changed = 0;
@@ -273,7 +274,7 @@ class Run {
       show("choose", tuners_[problem]->name(), true);
       const ChosenKernel before = chosen_[problem];
       for (const KernelWinner& finalist : tuners_[problem]->finalists()) {
-        if (stopped() || seconds_since(start) > kContextBudgetS) break;
+        if (stopped() || seconds_since(start) > budget_s) break;
         if (finalist.kernel.source.entry == before.source.entry) continue;
         std::vector<ChosenKernel> trial = chosen_;
         trial[problem] = finalist.kernel;

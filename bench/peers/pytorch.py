@@ -1,9 +1,10 @@
 """What a user would pick instead: PyTorch on the same GPU. One JSON line per case, latency in microseconds.
 
-    python3 bench/peers/pytorch.py clip-vit-b32 --batch 1 [--samples 200] [--compile]
+    python3 bench/peers/pytorch.py clip-vit-b32 --batch 1 8 [--sms 16] [--samples 200] [--compile]
 
 Cases: eager, a CUDA graph on one stream, a CUDA graph on two streams (a tower each), and with --compile torch.compile's
 max-autotune under one and two streams. fp16, seeded random weights, event-timed; also the number of kernels eager launches.
+With --sms everything runs inside a green context of so many SMs.
 """
 import argparse
 import json
@@ -88,19 +89,26 @@ def cases(dual, pixels, ids, samples, compile_too):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=sorted(models.MODELS))
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1])
+    parser.add_argument("--sms", type=int, default=0, help="0: the whole GPU")
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
-    model, image, length, vocabulary = models.build(args.model)
-    pixels, ids = models.inputs(args.batch, image, length, vocabulary)
-    dual = models.DualEncoder(model).to("cuda", torch.float16)
-    pixels, ids = pixels.to("cuda", torch.float16), ids.to("cuda")
-    with torch.inference_mode():
-        for case, times, extra in cases(dual, pixels, ids, args.samples, args.compile):
-            print(json.dumps({"peer": "pytorch " + torch.__version__, "model": args.model, "batch": args.batch,
-                              "case": case, "median_us": statistics.median(times), "min_us": min(times),
-                              "samples": len(times), **extra}), flush=True)
+    if args.sms:
+        from torch.cuda.green_contexts import GreenContext
+
+        torch.zeros(1, device="cuda")
+        GreenContext.create(num_sms=args.sms, device_id=0).set_context()
+    model, image, length, vocabulary = models.build(args.model, device="cuda")
+    dual = models.DualEncoder(model).to(torch.float16)
+    for batch in args.batch:
+        pixels, ids = models.inputs(batch, image, length, vocabulary)
+        pixels, ids = pixels.to("cuda", torch.float16), ids.to("cuda")
+        with torch.inference_mode():
+            for case, times, extra in cases(dual, pixels, ids, args.samples, args.compile):
+                print(json.dumps({"peer": "pytorch " + torch.__version__, "model": args.model, "batch": batch, "sms": args.sms,
+                                  "case": case, "median_us": statistics.median(times), "min_us": min(times),
+                                  "samples": len(times), **extra}), flush=True)
 
 
 if __name__ == "__main__":
