@@ -127,6 +127,13 @@ OpText op_text(const SimilarityOp& op) {
   return text;
 }
 
+OpText op_text(const ImageOp& op) {
+  OpText text;
+  text.set("dtype", op.dtype);
+  text.set("pass", "ImagePass", op.pass, true);
+  return text;
+}
+
 // The tile as part of a name, and in words.
 struct TileText {
   std::string name, words;
@@ -158,6 +165,7 @@ TileText tile_text(const HeadTile& t) {
           fmt::format("warps {}, columns a block {}", t.warps, t.columns_per_block)};
 }
 TileText tile_text(const SimilarityTile& t) { return {fmt::format("w{}", t.warps), fmt::format("warps {}", t.warps)}; }
+TileText tile_text(const ImageTile& t) { return {fmt::format("t{}", t.threads), fmt::format("threads {}", t.threads)}; }
 
 // "gemm" -> "Gemm"
 std::string type_prefix(std::string_view family) {
@@ -219,5 +227,7 @@ KernelSource emit(const KernelCandidate& candidate) {
       },
       candidate.spec);
 }
+
+KernelSource emit(const ImageConfig& config) { return emit_stub("image", config.op, config.tile); }
 
 }  // namespace duet

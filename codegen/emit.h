@@ -4,6 +4,7 @@
 #include <string>
 
 #include "codegen/candidate.h"
+#include "templates/image_config.h"
 
 namespace duet {
 
@@ -14,5 +15,7 @@ struct KernelSource {
 };
 
 KernelSource emit(const KernelCandidate& candidate);
+// A pass of image preprocessing, which no graph asks for.
+KernelSource emit(const ImageConfig& config);
 
 }  // namespace duet

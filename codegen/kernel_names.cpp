@@ -49,5 +49,9 @@ std::string_view enumerator(EmbeddingSource value) {
   static constexpr std::string_view kNames[] = {"tokens", "sequence", "patches"};
   return name_of(value, kNames);
 }
+std::string_view enumerator(ImagePass value) {
+  static constexpr std::string_view kNames[] = {"rows", "columns"};
+  return name_of(value, kNames);
+}
 
 }  // namespace duet

@@ -5,6 +5,7 @@
 
 #include "templates/embedding_config.h"
 #include "templates/gemm_config.h"
+#include "templates/image_config.h"
 #include "templates/norm_config.h"
 #include "templates/pointwise_config.h"
 
@@ -18,5 +19,6 @@ std::string_view enumerator(GemmB value);
 std::string_view enumerator(RowFunction value);
 std::string_view enumerator(PointwiseStep value);
 std::string_view enumerator(EmbeddingSource value);
+std::string_view enumerator(ImagePass value);
 
 }  // namespace duet

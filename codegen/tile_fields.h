@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codegen/candidate.h"
+#include "templates/image_config.h"
 
 namespace duet {
 
@@ -52,6 +53,9 @@ constexpr auto tile_fields(const HeadTile*) {
 constexpr auto tile_fields(const SimilarityTile*) {
   return std::array<TileField<SimilarityTile>, 1>{{{"warps", &SimilarityTile::warps}}};
 }
+constexpr auto tile_fields(const ImageTile*) {
+  return std::array<TileField<ImageTile>, 1>{{{"threads", &ImageTile::threads}}};
+}
 template <class Tile>
 inline constexpr auto kTileFields = tile_fields(static_cast<const Tile*>(nullptr));
 
@@ -60,7 +64,7 @@ template <class Tile>
 inline constexpr bool kTileIsListed = sizeof(Tile) == kTileFields<Tile>.size() * sizeof(int);
 static_assert(kTileIsListed<GemmTile> && kTileIsListed<AttentionTile> && kTileIsListed<NormTile> &&
               kTileIsListed<PointwiseTile> && kTileIsListed<EmbeddingTile> && kTileIsListed<HeadTile> &&
-              kTileIsListed<SimilarityTile>);
+              kTileIsListed<SimilarityTile> && kTileIsListed<ImageTile>);
 
 // Families in the order of KernelSpec and KernelTile, which is the same.
 inline constexpr std::string_view kFamilyNames[] = {"gemm",      "attention", "norm",      "pointwise",

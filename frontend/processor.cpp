@@ -12,8 +12,8 @@ constexpr std::int64_t kMaxPixels = std::int64_t{64} << 20;
 constexpr std::size_t kLevels = 256;
 
 // int(shortest * long / short) is computed in double, as Python does.
-ImageSize resized(const RgbImage& image, const ProcessorConfig& config) {
-  if (!config.resize) return {image.width, image.height};
+ImageSize resized(const ImageSize& image, const ProcessorConfig& config) {
+  if (!config.resize) return image;
   if (config.shortest_edge == 0) return config.exact;
   const auto scale_long = [&](std::int64_t longer, std::int64_t shorter) {
     return static_cast<std::int64_t>(static_cast<double>(config.shortest_edge * longer) / static_cast<double>(shorter));
@@ -21,13 +21,6 @@ ImageSize resized(const RgbImage& image, const ProcessorConfig& config) {
   if (image.width <= image.height) return {config.shortest_edge, scale_long(image.height, image.width)};
   return {scale_long(image.width, image.height), config.shortest_edge};
 }
-
-// One axis of the crop: what part of the resized image it shows, and where that part lies in the result.
-struct CropAxis {
-  AxisPart part{};
-  std::int64_t pad = 0;
-  std::int64_t size = 0;
-};
 
 CropAxis crop_axis(std::int64_t size, std::int64_t crop) {
   if (crop <= size) return {{size, (size - crop) / 2, crop}, 0, crop};
@@ -43,28 +36,19 @@ RgbImage pad(const RgbImage& image, const CropAxis& x, const CropAxis& y) {
   return out;
 }
 
-using LevelTable = std::array<float, kLevels>;
-
-// Every pixel has one of 256 values: the arithmetic of transformers (float64 product, then float32) is done once each.
-LevelTable level_table(const ProcessorConfig& config, std::size_t channel) {
-  LevelTable table{};
-  for (std::size_t level = 0; level < kLevels; ++level) {
-    float value = static_cast<float>(level);
-    if (config.rescale) value = static_cast<float>(static_cast<double>(level) * config.rescale_factor);
-    if (config.normalize) {
-      value = (value - static_cast<float>(config.mean[channel])) / static_cast<float>(config.deviation[channel]);
-    }
-    table[level] = value;
-  }
-  return table;
+// Every pixel has one of 256 values: float64 product, then float32, is done once each.
+float level_value(const ProcessorConfig& config, std::size_t channel, std::size_t level) {
+  float value = static_cast<float>(level);
+  if (config.rescale) value = static_cast<float>(static_cast<double>(level) * config.rescale_factor);
+  if (!config.normalize) return value;
+  return (value - static_cast<float>(config.mean[channel])) / static_cast<float>(config.deviation[channel]);
 }
 
-void write_planes(const RgbImage& image, const ProcessorConfig& config, std::span<float> planes) {
+void write_planes(const RgbImage& image, const LevelTables& levels, std::span<float> planes) {
   const auto plane_size = static_cast<std::size_t>(image.width * image.height);
   for (std::size_t channel = 0; channel < 3; ++channel) {
-    const LevelTable table = level_table(config, channel);
     float* plane = planes.data() + channel * plane_size;
-    for (std::size_t i = 0; i < plane_size; ++i) plane[i] = table[image.pixels[i * 3 + channel]];
+    for (std::size_t i = 0; i < plane_size; ++i) plane[i] = levels[channel][image.pixels[i * 3 + channel]];
   }
 }
 
@@ -88,14 +72,26 @@ ProcessorConfig siglip_processor(std::int64_t side, ResampleFilter filter) {
   return config;
 }
 
-RgbImage resize_and_crop(const RgbImage& image, const ProcessorConfig& config) {
+CropPlan plan_crop(const ImageSize& image, const ProcessorConfig& config) {
   const ImageSize size = resized(image, config);
   const ImageSize result = config.crop ? config.crop_size : size;
   if (result.width < 1 || result.height < 1 || result.width > kMaxPixels / result.height) {
     fail(ErrorKind::input, "an image of {} x {} pixels would become {} x {}; crop it, or set do_center_crop",
          image.width, image.height, result.width, result.height);
   }
-  const CropAxis x = crop_axis(size.width, result.width), y = crop_axis(size.height, result.height);
+  return {crop_axis(size.width, result.width), crop_axis(size.height, result.height)};
+}
+
+LevelTables level_tables(const ProcessorConfig& config) {
+  LevelTables tables{};
+  for (std::size_t channel = 0; channel < tables.size(); ++channel) {
+    for (std::size_t level = 0; level < kLevels; ++level) tables[channel][level] = level_value(config, channel, level);
+  }
+  return tables;
+}
+
+RgbImage resize_and_crop(const RgbImage& image, const ProcessorConfig& config) {
+  const auto [x, y] = plan_crop({image.width, image.height}, config);
   RgbImage part = resample(image, x.part, y.part, config.filter);
   return part.width == x.size && part.height == y.size ? part : pad(part, x, y);
 }
@@ -106,6 +102,7 @@ HostTensor preprocess(const RgbImage& image, const ProcessorConfig& config) {
 
 HostTensor preprocess(std::span<const RgbImage> images, const ProcessorConfig& config) {
   if (images.empty()) fail(ErrorKind::input, "no image to preprocess");
+  const LevelTables levels = level_tables(config);
   HostTensor batch;
   for (std::size_t i = 0; i < images.size(); ++i) {
     const RgbImage image = resize_and_crop(images[i], config);
@@ -116,7 +113,7 @@ HostTensor preprocess(std::span<const RgbImage> images, const ProcessorConfig& c
            shape_text(batch.shape));
     }
     const std::size_t values = image.pixels.size();
-    write_planes(image, config, batch.floats().subspan(i * values, values));
+    write_planes(image, levels, batch.floats().subspan(i * values, values));
   }
   return batch;
 }

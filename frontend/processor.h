@@ -49,7 +49,25 @@ ProcessorConfig siglip_processor(std::int64_t side, ResampleFilter filter = Resa
 // class, a wrong type, a value out of range, an unsupported filter.
 ProcessorConfig read_processor(const std::filesystem::path& path);
 
-// The image after resizing and cropping, still 8-bit. Throws Error(input) when the result would exceed 64 Mi pixels.
+// One axis of the crop: what part of the resized image it shows, and where that part lies in the result.
+struct CropAxis {
+  AxisPart part{};
+  std::int64_t pad = 0;
+  std::int64_t size = 0;
+};
+struct CropPlan {
+  CropAxis x{};
+  CropAxis y{};
+};
+// What resizing and cropping do to an image of that size. Throws Error(input) when the result would exceed 64 Mi
+// pixels.
+CropPlan plan_crop(const ImageSize& image, const ProcessorConfig& config);
+
+// What rescaling and normalising make of each level of each channel, in the arithmetic of transformers.
+using LevelTables = std::array<std::array<float, 256>, 3>;
+LevelTables level_tables(const ProcessorConfig& config);
+
+// The image after resizing and cropping, still 8-bit. Throws as plan_crop and resample do.
 RgbImage resize_and_crop(const RgbImage& image, const ProcessorConfig& config);
 // f32 (1, 3, height, width). Throws as above.
 HostTensor preprocess(const RgbImage& image, const ProcessorConfig& config);

@@ -79,9 +79,12 @@ TEST(Candidate, ComesInAFixedOrderWithItsParameters) {
   SearchSpace small{.name = "small", .ranges = {{"gemm", {{"block_n", {32, 64}}, {"stages", {2, 3}}}}}};
   const std::vector<KernelCandidate> all = enumerate_candidates(clip_fc1(), small, orin());
   ASSERT_EQ(all.size(), 4u);
-  EXPECT_EQ(config_text(all[0].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=2 split_k=1");
-  EXPECT_EQ(config_text(all[1].tile), "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
-  EXPECT_EQ(config_text(all[3].tile), "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
+  EXPECT_EQ(config_text(all[0].tile),
+            "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=2 split_k=1");
+  EXPECT_EQ(config_text(all[1].tile),
+            "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
+  EXPECT_EQ(config_text(all[3].tile),
+            "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
   EXPECT_EQ(tile_parameters(all[3].tile)[1], (std::pair<std::string, int>{"block_n", 64}));
   EXPECT_EQ(all[3].grid.x, 1);
   EXPECT_EQ(all[3].grid.y, 48);
@@ -172,13 +175,20 @@ std::vector<Golden> golden_kernels() {
 }
 KernelCandidate default_candidate(const KernelSpec& spec) { return enumerate_candidates(spec, {}, orin()).front(); }
 
+// By file.
+std::map<std::string, KernelSource> golden_sources() {
+  std::map<std::string, KernelSource> sources;
+  for (const Golden& golden : golden_kernels()) sources[golden.file] = emit(default_candidate(golden.spec));
+  sources["image"] = emit(ImageConfig{.op = {.pass = ImagePass::columns, .dtype = Dtype::bf16}, .tile = {}});
+  return sources;
+}
+
 // DUET_UPDATE_GOLDEN=1 rewrites the files.
 TEST(Emit, MatchesTheGoldenFiles) {
-  for (const Golden& golden : golden_kernels()) {
-    const std::filesystem::path path = kSource / "tests" / "golden" / (golden.file + ".cu");
-    const KernelSource source = emit(default_candidate(golden.spec));
+  for (const auto& [file, source] : golden_sources()) {
+    const std::filesystem::path path = kSource / "tests" / "golden" / (file + ".cu");
     if (std::getenv("DUET_UPDATE_GOLDEN") != nullptr) publish_file(path, source.text);
-    EXPECT_EQ(source.text, read_text_file(path, 1 << 16)) << golden.file;
+    EXPECT_EQ(source.text, read_text_file(path, 1 << 16)) << file;
   }
 }
 
@@ -212,7 +222,7 @@ TEST(Emit, GoldenStubsCompileForOrin) {
   if (std::system((nvcc + " --version > /dev/null 2>&1").c_str()) != 0) GTEST_SKIP() << "no nvcc on this machine";
   const TempDir dir;
   std::string all = "// every golden stub\n";
-  for (const Golden& golden : golden_kernels()) all += emit(default_candidate(golden.spec)).text;
+  for (const auto& [file, source] : golden_sources()) all += source.text;
   publish_file(dir / "all.cu", all);
   const std::string command = nvcc + " -arch=sm_87 -std=c++17 -cubin --expt-relaxed-constexpr -I " + kSource.string() +
                               " -o " + (dir / "all.cubin").string() + " " + (dir / "all.cu").string() + " > " +

@@ -208,6 +208,11 @@ TEST(HostileProcessor, BadSettings) {
   }
 }
 
+TEST(HostileProcessor, ALineThatWouldBeWidenedIsRefused) {
+  const RgbImage line{1, 1 << 20, std::vector<std::uint8_t>(std::size_t{3} << 20)};
+  EXPECT_TRUE(refusal([&] { preprocess(line, siglip_processor(224)); }).has_value());
+}
+
 TEST(HostileProcessor, OldSpellingsAreRead) {
   const TempDir folder;
   const auto path = folder / "preprocessor_config.json";

@@ -120,6 +120,19 @@ TEST_F(ShippedCandidates, TheDefaultSpaceCompiles) {
   }
 }
 
+// No space holds them: one configuration for each pass and element type.
+TEST_F(ShippedCandidates, ImagePreprocessingCompiles) {
+  for (const std::string& arch : architectures()) {
+    for (const ImagePass pass : {ImagePass::rows, ImagePass::columns}) {
+      for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
+        const CompileResult result = compiler_.compile(emit(ImageConfig{.op = {pass, dtype}, .tile = {}}), arch);
+        EXPECT_TRUE(result.ok) << arch << ": " << result.log;
+        EXPECT_EQ(result.image.spill_bytes, 0) << arch << ": " << result.log;
+      }
+    }
+  }
+}
+
 // What a user gets without a device at hand: the plan that the model chooses, from code that does not spill.
 TEST_F(ShippedCandidates, PredictedPlansDoNotSpill) {
   TempDir folder;
