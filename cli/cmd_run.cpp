@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/npy.h"
 #include "cli/command.h"
+#include "cli/device_images.h"
 #include "cli/plan_choice.h"
 #include "cli/real_input.h"
 #include "cli/similarity_table.h"
@@ -27,6 +28,7 @@ struct RunFlags {
   std::vector<std::string> inputs;
   RealInput real;
   std::filesystem::path output;
+  std::string preprocess = "cpu";
   std::uint64_t seed = 1;
   bool check = false;
 };
@@ -64,8 +66,12 @@ Comparison compare(const HostTensor& got, const HostTensor& expected) {
   return result;
 }
 
-Tensors run_once(Engine& engine, const Tensors& inputs) {
-  for (const PlanTensor& input : engine.plan().inputs) engine.set_input(input.name, inputs.at(input.name));
+// `images` writes the pixels of the batch that begins at `first`, where the device preprocesses them.
+Tensors run_once(Engine& engine, const Tensors& inputs, DeviceImages* images = nullptr, std::int64_t first = 0) {
+  for (const PlanTensor& input : engine.plan().inputs) {
+    if (images == nullptr || input.name != kPixelInput) engine.set_input(input.name, inputs.at(input.name));
+  }
+  if (images != nullptr) images->write_batch(first);
   engine.run();
   Tensors outputs;
   for (const PlanTensor& output : engine.plan().outputs) outputs[output.name] = engine.output(output.name);
@@ -144,33 +150,46 @@ void append_rows(HostTensor& all, const HostTensor& batch, std::int64_t first, s
 struct Stream {
   const char* input;
   const char* output;
-  HostTensor rows;
+  std::int64_t count = 0;
+  HostTensor rows;  // empty where the device makes them itself
 };
+
+bool preprocesses_on_device(const RunFlags& flags) { return flags.preprocess == "gpu" && !flags.real.images.empty(); }
 
 std::vector<Stream> load_streams(const RunFlags& flags, const Graph& graph) {
   std::vector<Stream> streams;
-  if (!flags.real.images.empty())
-    streams.push_back({kPixelInput, "image_embeds", load_images(graph, flags.real, flags.weights)});
-  if (!flags.real.texts.empty())
-    streams.push_back({kTokenInput, "text_embeds", load_texts(graph, flags.real, flags.weights)});
+  const RealInput& real = flags.real;
+  if (!real.images.empty()) {
+    streams.push_back({kPixelInput, "image_embeds", static_cast<std::int64_t>(real.images.size()), {}});
+    const bool on_host = flags.check || !preprocesses_on_device(flags);  // the reference reads them in any case
+    if (on_host) streams.back().rows = load_images(graph, real, flags.weights);
+  }
+  if (!real.texts.empty()) {
+    streams.push_back({kTokenInput, "text_embeds", static_cast<std::int64_t>(real.texts.size()),
+                       load_texts(graph, real, flags.weights)});
+  }
   return streams;
 }
 
 // A plan has one batch size for both towers; it is replayed until all images and all texts went through.
-RunResult run_streams(const RunFlags& flags, const Graph& graph, Engine& engine, const WeightProvider& weights) {
+RunResult run_streams(const RunFlags& flags, const Graph& graph, const Target& target, Engine& engine,
+                      const WeightProvider& weights) {
   const std::vector<Stream> streams = load_streams(flags, graph);
+  std::optional<DeviceImages> images;
+  if (preprocesses_on_device(flags)) images.emplace(graph, flags.real, flags.weights, target, engine);
   Tensors inputs = load_inputs(graph, flags.inputs, flags.seed);
   std::int64_t longest = 0;
-  for (const Stream& stream : streams) longest = std::max(longest, stream.rows.shape[0]);
+  for (const Stream& stream : streams) longest = std::max(longest, stream.count);
   const std::int64_t batch = inputs.at(streams.front().input).shape[0];
   RunResult result;
   for (std::int64_t first = 0; first < longest; first += batch) {
-    for (const Stream& stream : streams) inputs[stream.input] = batch_of(stream.rows, first, batch);
-    const Tensors outputs = run_once(engine, inputs);
+    for (const Stream& stream : streams) {
+      if (!stream.rows.bytes.empty()) inputs[stream.input] = batch_of(stream.rows, first, batch);
+    }
+    const Tensors outputs = run_once(engine, inputs, images ? &*images : nullptr, first);
     if (flags.check) check_outputs(graph, inputs, weights, outputs, result.checks);
     for (const Stream& stream : streams)
-      append_rows(result.outputs[stream.output], convert(outputs.at(stream.output), Dtype::f32), first,
-                  stream.rows.shape[0]);
+      append_rows(result.outputs[stream.output], convert(outputs.at(stream.output), Dtype::f32), first, stream.count);
   }
   if (streams.size() == 2) {
     result.similarity =
@@ -215,8 +234,8 @@ void run(const RunFlags& flags, const GlobalFlags& global) {
   const Plan plan = flags.plan.find(graph, target.name, *target.device, flags.plan.variant);
   const auto weights = load_weights(graph, flags.weights, flags.seed);
   Engine engine(*target.device, plan, *weights);
-  const RunResult result =
-      flags.real.empty() ? run_arrays(flags, graph, engine, *weights) : run_streams(flags, graph, engine, *weights);
+  const RunResult result = flags.real.empty() ? run_arrays(flags, graph, engine, *weights)
+                                              : run_streams(flags, graph, target, engine, *weights);
   if (!flags.output.empty()) write_outputs(result, flags.output);
   if (global.json) {
     print_json(result, flags, graph, plan);
@@ -238,6 +257,12 @@ void add_run_command(CLI::App& app, const GlobalFlags& global) {
                       "A checkpoint: a .safetensors file or its folder (default: seeded random weights)");
   command->add_option("--input", flags->inputs, "NAME=FILE.npy, once per input (default: seeded random values)");
   flags->real.add_to(*command);
+  command
+      ->add_option("--preprocess", flags->preprocess,
+                   "Where photos are resized and normalised: cpu, or gpu (the target itself, also the emulator)")
+      ->check(CLI::IsMember({"cpu", "gpu"}))
+      ->capture_default_str()
+      ->group("Images and texts");
   command->add_option("--output", flags->output, "Folder for the outputs as .npy files");
   command->add_option("--seed", flags->seed, "Of random weights and inputs")->capture_default_str();
   command->add_flag("--check", flags->check, "Compare with the fp32 reference on the CPU; exit 6 when they disagree");

@@ -30,14 +30,6 @@ ProcessorConfig default_processor(const Graph& graph, std::int64_t width, std::i
   return config;
 }
 
-ProcessorConfig choose_processor(const Graph& graph, const RealInput& real, const std::filesystem::path& weights,
-                                 const Shape& shape) {
-  if (!real.processor.empty()) return read_processor(real.processor);
-  const std::filesystem::path beside = weights_folder(weights) / "preprocessor_config.json";
-  if (!weights.empty() && std::filesystem::exists(beside)) return read_processor(beside);
-  return default_processor(graph, shape[3], shape[2]);
-}
-
 }  // namespace
 
 void RealInput::add_to(CLI::App& command) {
@@ -49,16 +41,29 @@ void RealInput::add_to(CLI::App& command) {
       ->group("Images and texts");
 }
 
+ProcessorConfig processor_of(const Graph& graph, const RealInput& real, const std::filesystem::path& weights) {
+  const Shape& shape = input_shape(graph, kPixelInput, "--image", 4);
+  if (!real.processor.empty()) return read_processor(real.processor);
+  const std::filesystem::path beside = weights_folder(weights) / "preprocessor_config.json";
+  if (!weights.empty() && std::filesystem::exists(beside)) return read_processor(beside);
+  return default_processor(graph, shape[3], shape[2]);
+}
+
+void require_image_size(const Graph& graph, const std::string& path, const ImageSize& becomes) {
+  const Shape& shape = input_shape(graph, kPixelInput, "--image", 4);
+  if (shape[1] == 3 && shape[2] == becomes.height && shape[3] == becomes.width) return;
+  fail(ErrorKind::input,
+       "{}: the processor gives 3 x {} x {}, '{}' takes {}; name the model's own settings by --processor", path,
+       becomes.height, becomes.width, graph.name, shape_text(shape));
+}
+
 HostTensor load_images(const Graph& graph, const RealInput& real, const std::filesystem::path& weights) {
   const Shape& shape = input_shape(graph, kPixelInput, "--image", 4);
-  const ProcessorConfig config = choose_processor(graph, real, weights, shape);
+  const ProcessorConfig config = processor_of(graph, real, weights);
   HostTensor pixels = HostTensor::zeros(Dtype::f32, {0, shape[1], shape[2], shape[3]});
   for (const std::string& path : real.images) {
     const HostTensor one = preprocess(read_image(path), config);
-    if (!std::equal(one.shape.begin() + 1, one.shape.end(), shape.begin() + 1)) {
-      fail(ErrorKind::input, "{}: the processor gives {}, '{}' takes {}; name the model's own settings by --processor",
-           path, shape_text(one.shape), graph.name, shape_text(shape));
-    }
+    require_image_size(graph, path, {one.shape[3], one.shape[2]});
     pixels.bytes.insert(pixels.bytes.end(), one.bytes.begin(), one.bytes.end());
     ++pixels.shape[0];
   }

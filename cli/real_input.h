@@ -8,6 +8,7 @@
 #include "base/tensor.h"
 #include "cli/command.h"
 #include "codegen/graph.h"
+#include "frontend/processor.h"
 
 namespace duet {
 
@@ -24,9 +25,13 @@ struct RealInput {
   bool empty() const { return images.empty() && texts.empty(); }
 };
 
-// f32 (images, 3, height, width) in the size the graph takes. Settings: --processor, else preprocessor_config.json
-// beside the weights, else what the graph's model family uses. Throws Error(usage) when the graph takes no images,
-// Error(input) for a bad file or settings of another size.
+// How the graph's images are preprocessed: --processor, else preprocessor_config.json beside the weights, else what the
+// graph's model family uses. Throws Error(usage) when the graph takes no images, Error(input) for bad settings.
+ProcessorConfig processor_of(const Graph& graph, const RealInput& real, const std::filesystem::path& weights);
+// Throws Error(input) naming the photograph and --processor unless what it becomes is the size the graph takes.
+void require_image_size(const Graph& graph, const std::string& path, const ImageSize& becomes);
+
+// f32 (images, 3, height, width) in the size the graph takes. Throws as above, and Error(input) for a bad file.
 HostTensor load_images(const Graph& graph, const RealInput& real, const std::filesystem::path& weights);
 // i32 (texts, tokens). The tokenizer lies in --tokenizer, else beside the weights. Warns when a text is cut. Throws as
 // above, Error(missing) when there is no tokenizer.

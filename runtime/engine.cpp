@@ -140,6 +140,12 @@ void Engine::set_input(std::string_view name, const HostTensor& tensor) {
   state_->input_set[index] = true;
 }
 
+DeviceAddress Engine::input_address(std::string_view name) {
+  const std::size_t index = find_tensor(state_->plan.inputs, name, "input");
+  state_->input_set[index] = true;
+  return state_->memory.address({.space = BufferSpace::input, .index = static_cast<int>(index)});
+}
+
 void Engine::run() {
   state_->require_inputs();
   if (state_->options.poison) state_->memory.poison(*state_->options.poison);

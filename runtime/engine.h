@@ -44,6 +44,9 @@ class Engine {
   // Any of f32, f16, bf16 for floating inputs (converted), i32 for integer ones. Shape and values are checked:
   // Error(input).
   void set_input(std::string_view name, const HostTensor& tensor);
+  // Where an input lies on the device, for work that writes it there itself, in the plan's element type and row
+  // length (PlanTensor::dtype, ld). From then on it counts as set.
+  DeviceAddress input_address(std::string_view name);
   // Throws Error(input) when an input was never set, Error(device) when a kernel fails.
   void run();
   // Logical shape, without padding.

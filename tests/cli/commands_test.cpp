@@ -1,6 +1,7 @@
 // The commands at work: check, generate, tune, plans, run, in text and JSON.
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "tests/cli/cli_fixture.h"
 
 namespace duet {
@@ -62,6 +63,13 @@ TEST_F(Commands, TunePlansAndRunWorkTogether) {
   for (const auto& [name, check] : ran["check"].items()) EXPECT_GT(check["cosine_min"], 0.9999) << name;
   EXPECT_TRUE(std::filesystem::exists(folder_ / "out" / "image_embeds.npy"));
   expect_exit(0, {"run", "tiny-dual", "--target", "emulator", "--db", "t.db", "--check"});
+
+  const std::string photo = DUET_SOURCE_DIR "/tests/frontend/golden/images/420.jpg";
+  for (const char* where : {"cpu", "gpu"})
+    expect_exit(0, {"run", "tiny-dual", "--target", "emulator", "--db", "t.db", "--image", photo, "--preprocess", where,
+                    "--output", where});
+  EXPECT_EQ(read_text_file(folder_ / "cpu" / "image_embeds.npy", 1 << 20),
+            read_text_file(folder_ / "gpu" / "image_embeds.npy", 1 << 20));
 
   expect_exit(0, {"plans", "export", "t.duet", "--db", "t.db"});
   EXPECT_EQ(expect_json({"plans", "list", "--db", "t.duet", "--json"}).size(), 1u);
