@@ -88,6 +88,22 @@ void require(bool ok, const PngReader& reader, std::string_view name) {
   if (!ok) fail(ErrorKind::input, "{}: cannot be decoded as PNG: {}", name, reader.message.data());
 }
 
+// Every chunk must lie in the file: libpng allocates what an eXIf chunk announces before it reads it.
+void check_chunks(std::span<const std::byte> file, std::string_view name) {
+  constexpr std::size_t kSignatureBytes = 8, kLengthBytes = 4, kFrameBytes = 12;  // length, type, checksum
+  bool ended = false;
+  for (std::span<const std::byte> rest = file.subspan(kSignatureBytes); rest.size() >= kLengthBytes && !ended;) {
+    const auto* header = reinterpret_cast<png_const_bytep>(rest.data());
+    const std::size_t bytes = kFrameBytes + png_get_uint_32(header);
+    if (bytes > rest.size()) {
+      fail(ErrorKind::input, "{}: cannot be decoded as PNG: truncated, a chunk of {} bytes has {}", name, bytes,
+           rest.size());
+    }
+    ended = std::memcmp(header + kLengthBytes, "IEND", 4) == 0;
+    rest = rest.subspan(bytes);
+  }
+}
+
 // Refuses what cannot be, before memory is spent on it: a header that promises more than deflate could have packed.
 void check_header(const PngReader& reader, std::size_t file_bytes, std::string_view name, const ImageLimits& limits) {
   const std::int64_t width = png_get_image_width(reader.png, reader.info);
@@ -161,6 +177,7 @@ std::string exif_of(const PngReader& reader) {
 }  // namespace
 
 DecodedImage decode_png(std::span<const std::byte> file, std::string_view name, const ImageLimits& limits) {
+  check_chunks(file, name);
   PngReader reader(file);
   require(read_header(reader), reader, name);
   check_header(reader, file.size(), name, limits);

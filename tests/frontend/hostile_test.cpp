@@ -125,6 +125,20 @@ TEST(HostileImage, LimitsAreCheckedBeforeMemoryIsSpent) {
   EXPECT_FALSE(refusal([&] { decode_image(photo, "it", {.max_pixels = 97 * 131}); }).has_value());
 }
 
+// libpng would allocate what the chunk announces: here a gigabyte, of which the file has four bytes.
+TEST(HostileImage, AChunkBeyondTheFile) {
+  Bytes file = golden_image("one.png");
+  const Bytes chunk =
+      bytes_of(std::string_view("\x40\xad\x58\xb8"
+                                "eXIfMM\0*",
+                                12));
+  constexpr std::ptrdiff_t kBehindHeader = 8 + 25;
+  file.insert(file.begin() + kBehindHeader, chunk.begin(), chunk.end());
+  const auto message = refusal([&] { decode_image(file, "fuzzed.png"); });
+  ASSERT_TRUE(message.has_value());
+  EXPECT_NE(message->find("a chunk of"), std::string::npos) << *message;  // and not what libpng says later
+}
+
 TEST(HostileImage, PngBombs) {
   expect_refused(bytes_of(png_header(2000000000, 2000000000) + png_chunk("IDAT", "x")), "the limit is");
   expect_refused(bytes_of(png_header(60000, 60000) + png_chunk("IDAT", "x")), "the limit is");
