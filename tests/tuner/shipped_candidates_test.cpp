@@ -167,7 +167,7 @@ TEST(ShippedSpaces, TheDefaultSpaceStaysSmall) {
   for (const auto& [entry, stub] : testing::stubs_of({{.name = "clip-vit-b32"}}, shipped_space("default")))
     gemms += stub.family == "gemm" ? 1 : 0;
   fmt::print("clip-vit-b32 in the default space: {} distinct gemm stubs over all devices\n", gemms);
-  EXPECT_LE(gemms, 3000);
+  EXPECT_LE(gemms, 4500);
   EXPECT_GE(gemms, 500);
 }
 
