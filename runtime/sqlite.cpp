@@ -21,14 +21,24 @@ std::string one_line(std::string_view message) {
   return line;
 }
 
+std::string_view advice_for(int code) {
+  switch (code & 0xff) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+      return ": the file is damaged or no plan store; restore a copy or tune again";
+    case SQLITE_BUSY:
+      return ": another process is writing; try again";
+    case SQLITE_FULL:
+    case SQLITE_IOERR:  // also what a limit on the size of files gives
+      return ": make room on the disk, or name a file elsewhere; what was recorded before is kept";
+    default:
+      return "";
+  }
+}
+
 [[noreturn]] void fail_with(sqlite3* handle, const std::string& name, int code) {
   const char* message = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
-  const int primary = code & 0xff;
-  const std::string_view advice = primary == SQLITE_NOTADB || primary == SQLITE_CORRUPT
-                                      ? ": the file is damaged or no plan store; restore a copy or tune again"
-                                  : primary == SQLITE_BUSY ? ": another process is writing; try again"
-                                                           : "";
-  fail(ErrorKind::input, "{}: {}{}", name, one_line(message), advice);
+  fail(ErrorKind::input, "{}: {}{}", name, one_line(message), advice_for(code));
 }
 
 void require_ok(sqlite3* handle, const std::string& name, int code) {

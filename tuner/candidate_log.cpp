@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/log.h"
 #include "tuner/verifier.h"
 
@@ -49,8 +51,9 @@ void CandidateLog::add(CandidateRecord record) {
 }
 
 void CandidateLog::flush() {
-  store_.record_all(added_);
-  added_.clear();
+  // Gone even when this fails: the error is told once, not again by the destructor.
+  const std::vector<CandidateRecord> batch = std::exchange(added_, {});
+  store_.record_all(batch);
 }
 
 void CandidateLog::set_infeasible(const std::string& space, const std::map<std::string, int>& by_reason) {
