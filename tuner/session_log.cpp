@@ -43,7 +43,8 @@ void SessionLog::fail(const TuneReport& report, std::string_view why) noexcept {
     record_.outcome = "failed: " + std::string(why.substr(0, kMaxReasonBytes));
     write(report);
   } catch (const std::exception& error) {
-    warn("the end of this run was not recorded: {}", error.what());
+    // Most likely for the reason that ends the run, which is told in any case; the row stays "unfinished".
+    log_at(1, "the end of this run was not recorded: {}", error.what());
   }
 }
 
