@@ -4,15 +4,13 @@ add_library(duet_warnings INTERFACE)
 target_compile_options(duet_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                                $<$<BOOL:${DUET_WARNINGS_AS_ERRORS}>:-Werror>)
 add_library(duet_build_flags INTERFACE)  # of everything but tests
-add_library(duet_test_flags INTERFACE)
+add_library(duet_test_flags INTERFACE)   # of tests, whose own code takes long to compile and little to run
 target_link_libraries(duet_build_flags INTERFACE duet_warnings)
 target_link_libraries(duet_test_flags INTERFACE duet_warnings)
+target_compile_options(duet_test_flags INTERFACE ${DUET_TEST_FLAGS})
 if(DUET_SANITIZE)  # not a generator expression: the comma in "address,undefined" would end its argument
   target_compile_options(duet_build_flags INTERFACE -fsanitize=${DUET_SANITIZE} -fno-sanitize-recover=all
                                                     -fno-omit-frame-pointer)
-  # Of a test's own code the first alone, and no optimiser: a third of the time to compile.
-  string(REGEX REPLACE ",.*" "" first_sanitizer ${DUET_SANITIZE})
-  target_compile_options(duet_test_flags INTERFACE -fsanitize=${first_sanitizer} -O0)
   target_link_options(duet_warnings INTERFACE -fsanitize=${DUET_SANITIZE})
 endif()
 if(DUET_BUILD_FUZZERS)  # coverage in every library; main() comes with -fsanitize=fuzzer of tests/fuzz alone
