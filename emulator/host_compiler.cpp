@@ -148,8 +148,7 @@ std::vector<std::string> HostCompiler::arguments(const fs::path& source, const f
   };
   // Hidden symbols: two stubs may instantiate the same templates with different configurations of the same name, which
   // the dynamic linker must not merge. No contraction: the same bits from every compiler. Stack probes: no frame may
-  // step over the guard of its fiber's stack. -O1: compiling a stub takes longer than running it, and -O2 two thirds
-  // more of it (random graphs, all together: 35.1 against 21.4 CPU seconds).
+  // step over the guard of its fiber's stack. -O1: compiling a stub takes longer than running it.
   add({"-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno", "-ffp-contract=off",
        "-fstack-clash-protection", "-w"});
   // g++ 12's folding of identical functions merges kernels' helpers over arrays of different extents and then cuts

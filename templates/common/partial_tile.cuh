@@ -1,6 +1,6 @@
 // The accumulators on their way out: every set of warps leaves its fp32 tile in shared memory, in the place of the
-// stages, and each thread then takes whole chunks of 8 columns, summed over the sets. C is so written 16 bytes a thread,
-// whole rows at a time.
+// stages, and each thread then takes whole chunks of 8 columns, summed over the sets. C is so written 16 bytes a
+// thread, whole rows at a time.
 #pragma once
 
 #include "templates/common/gemm_block.cuh"
