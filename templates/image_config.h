@@ -1,7 +1,7 @@
 // The image family: a photograph's preprocessing, as two passes over 8-bit pixels.
 //
-//   rows:    strip[y, x]     = clamp( (half + sum_k weight[x][k] pixels[y, begin[x] + k]) >> 22 )        each row
-//   resized columns: out[c, y, x]    = level[c][ clamp( (half + sum_k weight[y][k] strip[begin[y] + k, x]) >> 22 ) ]
+//   rows:     strip[y, x]  = clamp( (half + sum_k weight[x][k] pixels[y, begin[x] + k]) >> 22 )
+//   columns:  out[c, y, x] = level[c][ clamp( (half + sum_k weight[y][k] strip[begin[y] + k, x]) >> 22 ) ]
 //
 // Weights are 22-bit fixed point and half is 2^21: the integer arithmetic of Pillow's `Image.resize`, so that results
 // are those of frontend/resample to the bit. `level` holds what rescaling and normalising make of each of 256 values.

@@ -16,11 +16,13 @@ struct TileChunk {
   bool inside;  // the tile
 };
 
-// The i-th chunk of this thread: neighbouring threads take neighbouring chunks.
+// The i-th chunk of this thread.
 template <class Shape>
 DUET_DEVICE TileChunk tile_chunk(int i) {
-  const int chunk = i * Shape::kThreads + thread_index();
-  return TileChunk{chunk / Shape::kNChunks, chunk % Shape::kNChunks * kChunkElements, chunk < Shape::kConfig.chunks()};
+  using Share = TileShare<Shape::kBlockM, Shape::kNChunks, Shape::kThreads>;
+  static_assert(Share::kCopies == Shape::kConfig.chunks_per_thread(), "the host counts the same chunks");
+  const int thread = thread_index();
+  return TileChunk{Share::row(thread, i), Share::chunk(thread, i) * kChunkElements, Share::has(thread, i)};
 }
 
 template <class Shape>

@@ -1,4 +1,4 @@
-// Tiles of 16-bit elements in shared memory: where each 16-byte chunk lies, and how a block copies tiles in and out.
+// Tiles of 16-bit elements in shared memory: where each 16-byte chunk lies, and how a block copies tiles in.
 //
 // A tile is (rows, chunks) of 8 elements. Chunks are permuted within their row so that the 8 chunks that ldmatrix reads
 // together (8 consecutive rows, one column) lie in 8 different groups of 4 banks, for any number of chunks a row.
@@ -69,23 +69,6 @@ DUET_DEVICE void load_tile(SmemAddr tile, const MatrixView& matrix, int row0, in
       const bool valid = row0 + row < matrix.rows && column < matrix.columns;
       const i64 element = valid ? static_cast<i64>(row0 + row) * matrix.ld + column : 0;
       cp_async<kChunkBytes>(tile + tile_offset<kChunks>(row, chunk), matrix.data + element, valid);
-    }
-  }
-}
-
-// Writes a tile to rows below `rows` and columns below `columns` (rounded up to 8) of a matrix, 16 bytes a thread.
-template <int kRows, int kChunks, int kThreads>
-DUET_DEVICE void store_tile(SmemAddr tile, u16* matrix, int ld, int row0, int rows, int column0, int columns) {
-  using Share = TileShare<kRows, kChunks, kThreads>;
-  const int thread = thread_index();
-  DUET_UNROLL
-  for (int copy = 0; copy < Share::kCopies; ++copy) {
-    const int row = Share::row(thread, copy);
-    const int chunk = Share::chunk(thread, copy);
-    const int column = column0 + chunk * kChunkElements;
-    if (Share::has(thread, copy) && row0 + row < rows && column < columns) {
-      const Vec16 value = ld_shared_vec16(tile + tile_offset<kChunks>(row, chunk));
-      st_global_vec16(matrix + static_cast<i64>(row0 + row) * ld + column, value);
     }
   }
 }
