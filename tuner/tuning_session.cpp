@@ -244,16 +244,25 @@ class Run {
            result.norm_error, result.element_error);
   }
 
-  // The weight space is the same for every choice of kernels.
-  const std::vector<std::byte>& weight_space(const Plan& plan, const RandomWeights& weights) {
-    if (weight_space_.size() != plan.weight_bytes) weight_space_ = make_weight_space(plan, weights);
-    return weight_space_;
+  // What every choice of kernels is measured on: made once.
+  struct Workload {
+    RandomWeights weights;
+    std::vector<std::byte> weight_space;
+    std::map<std::string, HostTensor> inputs;
+  };
+  const Workload& workload(const Plan& plan) {
+    if (!workload_) {
+      workload_.emplace(Workload{
+          synthetic_weights(request_.graph, request_.seed), {}, synthetic_inputs(request_.graph, request_.seed)});
+      workload_->weight_space = make_weight_space(plan, workload_->weights);
+    }
+    return *workload_;
   }
 
   Measurement measure(const Plan& plan, const StoppingRule& rule) {
-    const RandomWeights weights = synthetic_weights(request_.graph, request_.seed);
-    Engine engine(*device_, plan, weights, {.weight_space = weight_space(plan, weights)});
-    for (const auto& [name, tensor] : synthetic_inputs(request_.graph, request_.seed)) engine.set_input(name, tensor);
+    const Workload& load = workload(plan);
+    Engine engine(*device_, plan, load.weights, {.weight_space = load.weight_space});
+    for (const auto& [name, tensor] : load.inputs) engine.set_input(name, tensor);
     engine.time_us(kPlanWarmUp, CacheState::warm);
     MeasureOptions options;
     options.rule = rule;
@@ -384,7 +393,7 @@ class Run {
   TuneCounts counts_;
   std::vector<std::unique_ptr<KernelTuner>> tuners_;
   std::vector<ChosenKernel> chosen_;  // by problem
-  std::vector<std::byte> weight_space_;
+  std::optional<Workload> workload_;
   TuneProgress progress_;
   TuneReport report_;
 };

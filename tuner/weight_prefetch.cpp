@@ -48,7 +48,6 @@ bool is_weight_prefetch(const PlanKernel& kernel, const Relocation& relocation) 
 }
 
 void add_weight_prefetch(Plan& plan, std::int64_t limit_bytes) {
-  remove_weight_prefetch(plan);
   std::map<int, PlanStep*> last_of_stream;
   for (PlanStep& step : plan.steps) {
     if (!is_product(kernel_of(plan, step))) continue;
@@ -57,17 +56,6 @@ void add_weight_prefetch(Plan& plan, std::int64_t limit_bytes) {
     PlanStep*& before = last_of_stream[step.stream];
     if (before != nullptr) set_prefetch(*before, own, limit_bytes);
     before = &step;
-  }
-}
-
-void remove_weight_prefetch(Plan& plan) {
-  for (PlanStep& step : plan.steps) {
-    const PlanKernel& kernel = kernel_of(plan, step);
-    if (!is_product(kernel)) continue;
-    std::erase_if(step.relocations,
-                  [&](const Relocation& relocation) { return is_weight_prefetch(kernel, relocation); });
-    const i64 none = 0;
-    std::memcpy(step.params.data() + offsetof(GemmParams, next_weights_bytes), &none, sizeof none);
   }
 }
 

@@ -11,10 +11,10 @@ namespace duet {
 // A quarter of the device's L2: what is asked for must still be there when its kernel comes.
 std::int64_t weight_prefetch_limit(const DeviceFingerprint& device);
 
-// Links every product of a plan to the weights of the next one on its stream; the last of a stream stays as it is. At
-// most `limit_bytes` of each are asked for, so that a small L2 is not flushed by what comes later.
+// Links every product of a plan that has no such links yet to the weights of the next one on its stream; the last of a
+// stream stays as it is. At most `limit_bytes` of each are asked for, so that a small L2 is not flushed by what comes
+// later.
 void add_weight_prefetch(Plan& plan, std::int64_t limit_bytes);
-void remove_weight_prefetch(Plan& plan);
 
 // A chain of launches of one product, each link with its own copy of the weights, prefetches those of the next link:
 // the relocation that says so refers to the same weights, and is_weight_prefetch() tells it from the others.
