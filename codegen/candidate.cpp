@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <limits>
 
@@ -23,9 +24,12 @@ const char* wasteful(const GemmConfig& config, const GemmParams& p) {
   // A tile more than twice as large as needed wastes more than half of its products.
   if (tile.block_m > 2 * round_up(p.m, 16)) return "block_m is more than twice m";
   if (tile.block_n > 2 * round_up(p.n, 8)) return "block_n is more than twice n";
+  if (config.tma() && p.batch != 1) return "the tensor memory accelerator copies for single products";
   // Buffers beyond the tiles there are stay empty; three are little to pay.
   if (tile.stages > 3 && tile.stages > ceil_div(p.k, tile.block_k * tile.split_k) + 1)
     return "more stages than tiles along k";
+  constexpr i64 kMaxElements = (i64{1} << 31) - 1;  // RowTiles counts in 31 bits
+  if (i64{p.m} * p.lda > kMaxElements || i64{p.n} * p.ldb > kMaxElements) return "an operand of 2^31 or more elements";
   return nullptr;
 }
 
@@ -121,11 +125,20 @@ void resolve(const SimilaritySpec& spec, const SimilarityTile& tile, KernelCandi
 
 // ---- what the device and CUDA allow
 
+bool has_tma(const DeviceSpec& device) {
+  int number = 0;
+  if (device.arch.starts_with("sm_"))
+    std::from_chars(device.arch.data() + 3, device.arch.data() + device.arch.size(), number);
+  return number >= 90;
+}
+
 // Without the candidate's own figures: candidates are counted by reason.
 std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& device) {
   if (candidate.smem_bytes > device.smem_bytes_per_block)
     return fmt::format("more shared memory than the {} bytes a block that {} allows", device.smem_bytes_per_block,
                        device.name);
+  if (const auto* tile = std::get_if<GemmTile>(&candidate.tile); tile && tile->loader == kLoaderTma && !has_tma(device))
+    return fmt::format("{} has no tensor memory accelerator", device.arch);
   if (candidate.threads > kMaxThreads) return fmt::format("more threads a block than CUDA's {}", kMaxThreads);
   if (candidate.grid.y > kMaxGridYz || candidate.grid.z > kMaxGridYz)
     return fmt::format("more blocks in y or z than CUDA's {}", kMaxGridYz);
@@ -168,7 +181,8 @@ const char* outside_warp_limits(const GemmConfig& config, const SearchSpace& spa
   // A quarter of the largest tile fits the registers, but for the row statistics of a layer norm.
   if (block / warps > std::max(limits.max_warp_elements, config.op.layer_norm ? 0 : block / 4))
     return "too few warps for the tile in this space";
-  if (config.stage_bytes() > kMaxCopiesPerThread * 16 * config.threads()) return "too few warps to load the tile";
+  if (!config.tma() && config.stage_bytes() > kMaxCopiesPerThread * 16 * config.threads())
+    return "too few warps to load the tile";
   if (warps > 1 && block / warps < limits.min_warp_elements) return "too many warps for the tile in this space";
   return is_squarest(config.tile, space) ? nullptr : "another arrangement of the warps loads less";
 }
@@ -201,6 +215,7 @@ bool is_dead_end(const GemmTile& tile, std::size_t set) {
   if (set >= 4 && tile.block_m % (16 * warps_m) != 0) return true;
   if (set >= 5 && tile.block_n % (8 * warps_n) != 0) return true;
   if (set >= 6 && tile.block_k % (16 * warps_k) != 0) return true;
+  if (set >= 9 && tile.loader == kLoaderTma && tile.block_k != 64) return true;
   return warps_m * warps_n * warps_k > 16;
 }
 static_assert(kTileFields<GemmTile>[3].name == "warps_m" && kTileFields<GemmTile>[4].name == "warps_n" &&
@@ -254,7 +269,7 @@ std::vector<std::byte> bytes_of(const Params& params) {
 std::vector<std::byte> block_of(const GemmSpec& spec) {
   std::vector<std::byte> block = bytes_of(spec.params);
   clear_gap(block, offsetof(GemmParams, batch_inner) + sizeof(int), offsetof(GemmParams, a_stride_outer));
-  clear_gap(block, offsetof(GemmParams, patch) + sizeof(int), sizeof(GemmParams));
+  clear_gap(block, offsetof(GemmParams, patch) + sizeof(int), offsetof(GemmParams, map_a));
   return block;
 }
 std::vector<std::byte> block_of(const AttentionSpec& spec) {

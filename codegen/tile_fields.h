@@ -19,14 +19,15 @@ struct TileField {
 
 // In declaration order.
 constexpr auto tile_fields(const GemmTile*) {
-  return std::array<TileField<GemmTile>, 8>{{{"block_m", &GemmTile::block_m},
+  return std::array<TileField<GemmTile>, 9>{{{"block_m", &GemmTile::block_m},
                                              {"block_n", &GemmTile::block_n},
                                              {"block_k", &GemmTile::block_k},
                                              {"warps_m", &GemmTile::warps_m},
                                              {"warps_n", &GemmTile::warps_n},
                                              {"warps_k", &GemmTile::warps_k},
                                              {"stages", &GemmTile::stages},
-                                             {"split_k", &GemmTile::split_k}}};
+                                             {"split_k", &GemmTile::split_k},
+                                             {"loader", &GemmTile::loader}}};
 }
 constexpr auto tile_fields(const AttentionTile*) {
   return std::array<TileField<AttentionTile>, 3>{

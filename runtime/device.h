@@ -1,6 +1,7 @@
 // The one interface to something that runs kernels: a GPU (or some of its SMs), or the emulator.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -80,6 +81,9 @@ class Device {
   // Tells which generated sources are about to be loaded, so that a device that compiles for itself can do many at
   // once. Never fails: a source that does not compile says so when it is captured.
   virtual void prepare(std::span<const std::string> sources) { static_cast<void>(sources); }
+  // The driver's description of a matrix at `address` for the tensor memory accelerator.
+  // Throws Error(missing) where the device has none.
+  virtual std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec& spec, DeviceAddress address);
   // Turns launches into one executable: streams fork and join inside it.
   virtual std::unique_ptr<Executable> capture(std::span<const Launch> launches) = 0;
 };

@@ -1,12 +1,12 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
 #include "runtime/plan_memory.h"
+#include "runtime/relocate.h"
 #include "runtime/tensor_layout.h"
 #include "runtime/weight_loading.h"
 
@@ -48,20 +48,8 @@ class LoadedKernels {
   std::vector<LoadedKernel> kernels_;
 };
 
-std::vector<std::byte> relocate(const PlanStep& step, const PlanMemory& memory) {
-  std::vector<std::byte> params = step.params;
-  for (const Relocation& relocation : step.relocations) {
-    const DeviceAddress address = memory.address(relocation.target);
-    if (params.size() < sizeof(address) || relocation.param_offset > params.size() - sizeof(address)) {
-      fail(ErrorKind::internal, "step {}: a pointer at byte {} leaves its {} parameter bytes", step.name,
-           relocation.param_offset, params.size());
-    }
-    std::memcpy(params.data() + relocation.param_offset, &address, sizeof(address));
-  }
-  return params;
-}
-
-std::vector<Launch> make_launches(const Plan& plan, const LoadedKernels& kernels, const PlanMemory& memory) {
+std::vector<Launch> make_launches(Device& device, const Plan& plan, const LoadedKernels& kernels,
+                                  const PlanMemory& memory) {
   std::vector<Launch> launches;
   launches.reserve(plan.steps.size());
   for (const PlanStep& step : plan.steps) {
@@ -73,7 +61,8 @@ std::vector<Launch> make_launches(const Plan& plan, const LoadedKernels& kernels
     launch.threads = plan.kernels[index].threads;
     launch.smem_bytes = plan.kernels[index].smem_bytes;
     launch.programmatic = plan.kernels[index].programmatic_launch;
-    launch.params = relocate(step, memory);
+    launch.params =
+        relocate(step, device, [&](const Relocation& relocation) { return memory.address(relocation.target); });
     launch.stream = step.stream;
     launch.waits = step.waits;
     launches.push_back(std::move(launch));
@@ -107,7 +96,7 @@ struct Engine::State {
            plan.weight_bytes);
     }
     options.weight_space = {};
-    executable = device.capture(make_launches(plan, kernels, memory));
+    executable = device.capture(make_launches(device, plan, kernels, memory));
   }
 
   void require_inputs() const {

@@ -94,10 +94,22 @@ struct BufferRef {
   bool operator==(const BufferRef&) const = default;
 };
 
-// The device address of `target` is written into the parameter block at `param_offset` (8 bytes) when a plan is loaded.
+// A matrix of 16-bit elements as the tensor memory accelerator copies it: boxes of `box_rows` rows by 64 columns.
+struct TensorMapSpec {
+  int rows = 0, columns = 0;
+  int ld = 0;  // elements between rows
+  int box_rows = 0;
+
+  bool operator==(const TensorMapSpec&) const = default;
+};
+inline constexpr std::size_t kTensorMapBytes = 128;
+
+// What is written into the parameter block at `param_offset` when a plan is loaded: the device address of `target`
+// (8 bytes), or with `map` the tensor map of the matrix there (128 bytes, aligned to 64).
 struct Relocation {
   std::uint32_t param_offset = 0;
   BufferRef target{};
+  std::optional<TensorMapSpec> map{};
 
   bool operator==(const Relocation&) const = default;
 };

@@ -143,12 +143,17 @@ SqlValue encode(const std::vector<int>& value) { return dumped(value); }
 SqlValue encode(const std::vector<std::int64_t>& value) { return dumped(value); }
 SqlValue encode(const std::vector<double>& value) { return dumped(value); }
 
-// [[parameter offset, space, index, offset in the space], ...]
+// [[parameter offset, space, index, offset in the space], ...]; a tensor map's rows, columns, ld and box rows follow.
 SqlValue encode(const std::vector<Relocation>& value) {
   json list = json::array();
-  for (const Relocation& relocation : value)
+  for (const Relocation& relocation : value) {
     list.push_back({relocation.param_offset, static_cast<int>(relocation.target.space), relocation.target.index,
                     relocation.target.offset_bytes});
+    if (!relocation.map) continue;
+    for (const int number :
+         {relocation.map->rows, relocation.map->columns, relocation.map->ld, relocation.map->box_rows})
+      list.back().push_back(number);
+  }
   return dumped(list);
 }
 
@@ -212,7 +217,8 @@ void decode(SqlValue&& column, std::vector<Relocation>& value) {
   const json list = parsed(std::move(column));
   value.clear();
   for (const json& fields : json_array(list)) {
-    if (json_array(fields).size() != 4) mismatch("four numbers a pointer");
+    const std::size_t count = json_array(fields).size();
+    if (count != 4 && count != 8) mismatch("four numbers a pointer, or eight a tensor map");
     Relocation relocation;
     relocation.param_offset = narrowed<std::uint32_t>(json_integer(fields[0]));
     const std::int64_t space = json_integer(fields[1]);
@@ -220,6 +226,11 @@ void decode(SqlValue&& column, std::vector<Relocation>& value) {
     relocation.target.space = static_cast<BufferSpace>(space);
     relocation.target.index = narrowed<int>(json_integer(fields[2]));
     relocation.target.offset_bytes = narrowed<std::uint64_t>(json_integer(fields[3]));
+    if (count == 8)
+      relocation.map = TensorMapSpec{.rows = narrowed<int>(json_integer(fields[4])),
+                                     .columns = narrowed<int>(json_integer(fields[5])),
+                                     .ld = narrowed<int>(json_integer(fields[6])),
+                                     .box_rows = narrowed<int>(json_integer(fields[7]))};
     value.push_back(relocation);
   }
 }

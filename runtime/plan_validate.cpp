@@ -32,6 +32,8 @@ constexpr int kMaxRegisters = 255;
 constexpr int kMaxBatch = 1 << 20;
 constexpr std::uint64_t kWeightAlignment = 256;
 constexpr std::size_t kPointerBytes = 8;
+constexpr std::uint32_t kTensorMapAlignment = 64;
+constexpr int kMaxBoxRows = 256;  // of the driver
 
 template <typename... Args>
 [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) {
@@ -236,6 +238,27 @@ std::uint64_t target_bytes(const Plan& plan, const BufferRef& target) {
   refuse("buffer space {} is unknown", static_cast<int>(target.space));
 }
 
+// The matrix lies inside its space, and the driver takes its strides and boxes.
+void check_map(const PlanStep& step, const Relocation& relocation, std::uint64_t space_bytes) {
+  const TensorMapSpec& map = *relocation.map;
+  const std::uint32_t at = relocation.param_offset;
+  if (at % kTensorMapAlignment != 0 || step.params.size() < kTensorMapBytes ||
+      at > step.params.size() - kTensorMapBytes)
+    refuse("step '{}': a tensor map at byte {} does not fit {} bytes of parameters", step.name, at, step.params.size());
+  const std::string what = fmt::format("step '{}', tensor map at byte {}: ", step.name, at);
+  check_between(what + "rows", map.rows, 1, std::numeric_limits<int>::max());
+  check_between(what + "columns", map.columns, 1, std::numeric_limits<int>::max());
+  check_between(what + "rows of a box", map.box_rows, 1, kMaxBoxRows);
+  check_between(what + "elements between rows", map.ld, map.columns, std::numeric_limits<int>::max());
+  if (map.ld % 8 != 0) refuse("{}{} elements between rows are no multiple of 8", what, map.ld);
+  if (relocation.target.offset_bytes % 16 != 0)
+    refuse("{}byte {} of its space is no multiple of 16", what, relocation.target.offset_bytes);
+  const std::uint64_t elements = (static_cast<std::uint64_t>(map.rows) - 1) * static_cast<std::uint64_t>(map.ld) +
+                                 static_cast<std::uint64_t>(map.columns);
+  if (elements > (space_bytes - relocation.target.offset_bytes) / 2)
+    refuse("{}{} x {} elements leave their space of {} bytes", what, map.rows, map.columns, space_bytes);
+}
+
 void check_relocations(const Plan& plan, const PlanStep& step) {
   std::set<std::uint32_t> offsets;
   for (const Relocation& relocation : step.relocations) {
@@ -246,6 +269,7 @@ void check_relocations(const Plan& plan, const PlanStep& step) {
     const std::uint64_t size = target_bytes(plan, relocation.target);
     if (relocation.target.offset_bytes >= size)
       refuse("step '{}': byte {} lies outside its space of {} bytes", step.name, relocation.target.offset_bytes, size);
+    if (relocation.map) check_map(step, relocation, size);
   }
 }
 

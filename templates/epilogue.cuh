@@ -21,53 +21,17 @@ class GemmEpilogue {
         bias_(smem + Shape::kConfig.bias_offset()),
         fold_sum_(smem + Shape::kConfig.fold_sum_offset()) {}
 
-  // Starts copying bias, fold_sum and the residual's tile, which are needed at the end only: a cold miss there would
-  // be waited for by a kernel that has nothing else left to do.
-  DUET_DEVICE void prefetch() const {
-    if constexpr (Shape::kOp.bias) prefetch_columns(bias_, params_.bias);
-    if constexpr (Shape::kOp.layer_norm) prefetch_columns(fold_sum_, params_.fold_sum);
-    if constexpr (Shape::kOp.residual) prefetch_residual();
+  // Start copying what is needed at the end only: a cold miss there would be waited for by a kernel that has nothing
+  // else left to do. Bias and fold_sum are weights; the residual is written by an earlier kernel.
+  DUET_DEVICE void prefetch_columns() const {
+    if constexpr (Shape::kOp.bias) copy_columns(bias_, params_.bias);
+    if constexpr (Shape::kOp.layer_norm) copy_columns(fold_sum_, params_.fold_sum);
   }
-
-  // The i-th chunk of this thread, which lies inside the tile, from sums to C.
-  DUET_DEVICE void finish(int i, const TileChunk& chunk, const Float8& sums,
-                          const RowStatistics<Shape>& statistics) const {
-    const int row = place_.row0 + chunk.row;
-    const int column = place_.column0 + chunk.column;
-    if (row >= params_.m || column >= params_.n) return;
-    u16* c = static_cast<u16*>(params_.c) +
-             batch_offset(params_, place_.batch, params_.c_stride_outer, params_.c_stride_inner);
-    st_global_vec16(c + static_cast<i64>(row) * params_.ldc + column,
-                    pack8<Shape::kDtype>(result(i, chunk, sums, statistics)));
-  }
-
- private:
-  // fp32 vectors of n elements have no padding, so they are copied 4 bytes a thread.
-  DUET_DEVICE void prefetch_columns(SmemAddr dst, const float* src) const {
-    for (int i = thread_index(); i < Shape::kBlockN; i += Shape::kThreads) {
-      const bool valid = place_.column0 + i < params_.n;
-      cp_async<4>(dst + static_cast<u32>(i * 4), src + (valid ? place_.column0 + i : 0), valid);
-    }
-  }
-
-  DUET_DEVICE SmemAddr residual_chunk(int i) const {
-    return residual_ + static_cast<u32>((i * Shape::kThreads + thread_index()) * kChunkBytes);
-  }
-
   DUET_DEVICE void prefetch_residual() const {
-    const u16* residual = static_cast<const u16*>(params_.residual);
-    DUET_UNROLL
-    for (int i = 0; i < kChunks; ++i) {
-      const TileChunk chunk = tile_chunk<Shape>(i);
-      const int column = place_.column0 + chunk.column;
-      int row = place_.row0 + chunk.row;
-      const bool valid = chunk.inside && row < params_.m && column < params_.n;
-      if (row >= params_.residual_rows) row %= params_.residual_rows;  // a table shared by the images of a batch
-      const i64 element = valid ? static_cast<i64>(row) * params_.ld_residual + column : 0;
-      cp_async<kChunkBytes>(residual_chunk(i), residual + element, valid);
-    }
+    if constexpr (Shape::kOp.residual) copy_residual();
   }
 
+  // C of the i-th chunk of this thread, which lies inside the tile, from its sums.
   DUET_DEVICE Float8 result(int i, const TileChunk& chunk, Float8 x, const RowStatistics<Shape>& statistics) const {
     if constexpr (Shape::kOp.layer_norm) {
       const RowSums norm = statistics.load(chunk.row);  // (mean, rstd)
@@ -81,6 +45,43 @@ class GemmEpilogue {
     for (int e = 0; e < kVecElements; ++e) x.v[e] = activate<Shape::kOp.activation>(x.v[e]);
     if constexpr (Shape::kOp.residual) x = add8(x, unpack8<Shape::kDtype>(ld_shared_vec16(residual_chunk(i))));
     return keep_first(x, params_.n - place_.column0 - chunk.column, 0.0f);
+  }
+
+  // Writes a chunk unless it lies outside C.
+  DUET_DEVICE void store(const TileChunk& chunk, const Float8& x) const {
+    const int row = place_.row0 + chunk.row;
+    const int column = place_.column0 + chunk.column;
+    if (row >= params_.m || column >= params_.n) return;
+    u16* c = static_cast<u16*>(params_.c) +
+             batch_offset(params_, place_.batch, params_.c_stride_outer, params_.c_stride_inner);
+    st_global_vec16(c + static_cast<i64>(row) * params_.ldc + column, pack8<Shape::kDtype>(x));
+  }
+
+ private:
+  // fp32 vectors of n elements have no padding, so they are copied 4 bytes a thread.
+  DUET_DEVICE void copy_columns(SmemAddr dst, const float* src) const {
+    for (int i = thread_index(); i < Shape::kBlockN; i += Shape::kThreads) {
+      const bool valid = place_.column0 + i < params_.n;
+      cp_async<4>(dst + static_cast<u32>(i * 4), src + (valid ? place_.column0 + i : 0), valid);
+    }
+  }
+
+  DUET_DEVICE SmemAddr residual_chunk(int i) const {
+    return residual_ + static_cast<u32>((i * Shape::kThreads + thread_index()) * kChunkBytes);
+  }
+
+  DUET_DEVICE void copy_residual() const {
+    const u16* residual = static_cast<const u16*>(params_.residual);
+    DUET_UNROLL
+    for (int i = 0; i < kChunks; ++i) {
+      const TileChunk chunk = tile_chunk<Shape>(i);
+      const int column = place_.column0 + chunk.column;
+      int row = place_.row0 + chunk.row;
+      const bool valid = chunk.inside && row < params_.m && column < params_.n;
+      if (row >= params_.residual_rows) row %= params_.residual_rows;  // a table shared by the images of a batch
+      const i64 element = valid ? static_cast<i64>(row) * params_.ld_residual + column : 0;
+      cp_async<kChunkBytes>(residual_chunk(i), residual + element, valid);
+    }
   }
 
   static DUET_DEVICE Float8 load_columns(SmemAddr vector, int column) {

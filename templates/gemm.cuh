@@ -13,34 +13,30 @@
 #include "templates/common/partial_tile.cuh"
 #include "templates/common/row_statistics.cuh"
 #include "templates/common/split_k.cuh"
+#include "templates/common/tma_mainloop.cuh"
 #include "templates/epilogue.cuh"
 
 namespace duet {
 
-// The operands of one k step of a warp.
-template <class Shape>
-struct GemmFragments {
-  u32 a[Shape::kM][4];  // (warp_m, 16)
-  u32 b[Shape::kN][2];  // (warp_n, 16)
-};
-
 template <class Shape>
 class GemmMainloop {
   using A = typename OperandA<Shape, Shape::kOp.a>::Type;
-  using B = MatrixB<Shape>;
+  using B = typename OperandB<Shape, Shape::kOp.b>::Type;
   using Fragments = GemmFragments<Shape>;
 
  public:
   DUET_DEVICE GemmMainloop(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
       : place_(place), smem_(smem), b_(params, place), a_(params, place) {}
 
-  // Starts the copies of the first stages - 1 tiles. Each is one group, empty where there is no such tile, so that
-  // counting groups is counting tiles. Weights come first, before the kernel that writes A has ended: their way from
-  // DRAM is the longest, and it then overlaps that kernel. They are part of the first group.
-  DUET_DEVICE void start() const {
+  // Starts the copies of the first stages - 1 tiles of weights, which need not wait for the kernel that writes A: their
+  // way from DRAM is the longest, and it then overlaps that kernel. They join the group of the first tile of A.
+  DUET_DEVICE void start_weights() const {
     if constexpr (Shape::kOp.constant_b) copy_first([&](int tile) { copy_b(tile, tile); });
-    wait_for_predecessor();
-    release_successor();
+  }
+
+  // Starts the copies of the other operand. Each tile is one group, empty where there is no such tile, so that counting
+  // groups is counting tiles.
+  DUET_DEVICE void start() const {
     copy_first([&](int tile) {
       if constexpr (!Shape::kOp.constant_b) copy_b(tile, tile);
       copy_a(tile, tile);
@@ -48,8 +44,7 @@ class GemmMainloop {
     });
   }
 
-  // Accumulates the block's share of k. Copies started after start() are complete at the end as
-  // well.
+  // Accumulates the block's share of k. Copies started after start() are complete at the end as well.
   DUET_DEVICE void run(float (&acc)[Shape::kM][Shape::kN][4], RowStatistics<Shape>& statistics) const {
     Fragments fragments[2];
     int slot = 0;
@@ -138,7 +133,7 @@ DUET_DEVICE void finish_statistics(const GemmParams& params, const RowStatistics
     for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads) {
       statistics.finish(row, sums_of(row), params.k, params.layer_norm_epsilon);
     }
-    sync_threads();
+    sync_math<Shape>();
   }
 }
 
@@ -153,14 +148,35 @@ DUET_DEVICE void prefetch_next_weights(const GemmParams& params, int threads) {
     prefetch_l2(data + at);
 }
 
-// Each chunk of this thread from its sums, `sum_of(i, chunk)`, to C.
+// Each chunk of this thread from its sums, `sum_of(i, chunk)`, to C. All sums are on their way before the first is
+// used: one after the other, their latencies add up to a fifth of a kernel.
+constexpr int kChunksAtOnce = 2;  // more, and large tiles spill
+
 template <class Shape, class SumOf>
 DUET_DEVICE void finish_chunks(const GemmEpilogue<Shape>& epilogue, const RowStatistics<Shape>& statistics,
                                SumOf sum_of) {
+  constexpr int kChunks = Shape::kConfig.chunks_per_thread();
   DUET_UNROLL
-  for (int i = 0; i < Shape::kConfig.chunks_per_thread(); ++i) {
-    const TileChunk chunk = tile_chunk<Shape>(i);
-    if (chunk.inside) epilogue.finish(i, chunk, sum_of(i, chunk), statistics);
+  for (int first = 0; first < kChunks; first += kChunksAtOnce) {
+    Float8 sums[kChunksAtOnce];
+    DUET_UNROLL
+    for (int i = 0; i < kChunksAtOnce; ++i) {
+      if (first + i >= kChunks) continue;
+      const TileChunk chunk = tile_chunk<Shape>(first + i);
+      if (chunk.inside) sums[i] = sum_of(first + i, chunk);
+    }
+    DUET_UNROLL
+    for (int i = 0; i < kChunksAtOnce; ++i) {
+      if (first + i >= kChunks) continue;
+      const TileChunk chunk = tile_chunk<Shape>(first + i);
+      if (chunk.inside) sums[i] = epilogue.result(first + i, chunk, sums[i], statistics);
+    }
+    DUET_UNROLL
+    for (int i = 0; i < kChunksAtOnce; ++i) {
+      if (first + i >= kChunks) continue;
+      const TileChunk chunk = tile_chunk<Shape>(first + i);
+      if (chunk.inside) epilogue.store(chunk, sums[i]);
+    }
   }
 }
 
@@ -180,28 +196,73 @@ DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, c
   }
 }
 
-template <class Config>
-DUET_DEVICE void gemm(const GemmParams& params) {
-  using Shape = GemmShape<Config>;
-  const SmemAddr smem = smem_base();
-  const GemmPlace place = gemm_place<Shape>(params);
-  const GemmMainloop<Shape> mainloop(params, place, smem);
-  const GemmEpilogue<Shape> epilogue(params, place, smem);
-  mainloop.start();
-  epilogue.prefetch();
-  prefetch_next_weights(params, Shape::kThreads);
-
+// From the main loop's accumulators to C.
+template <class Shape, class Mainloop>
+DUET_DEVICE void multiply(const GemmParams& params, const GemmPlace& place, const Mainloop& mainloop,
+                          const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
   float acc[Shape::kM][Shape::kN][4];  // (warp_m, warp_n)
   clear_accumulators(acc);
   RowStatistics<Shape> statistics(smem, place);
   mainloop.run(acc, statistics);
   statistics.publish();
-  sync_threads();  // the stages are free, the epilogue's operands and the warps' sums have arrived
+  sync_math<Shape>();  // the stages are free, the epilogue's operands and the warps' sums have arrived
 
   const PartialTile<Shape> tile(place, smem);
   tile.store(acc);
-  sync_threads();
+  sync_math<Shape>();
   finish_tile<Shape>(params, place, epilogue, tile, statistics, smem);
+}
+
+#ifdef DUET_HAS_TMA
+// One warp asks for tiles, the others multiply.
+template <class Shape>
+DUET_DEVICE void gemm_tma(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
+                          SmemAddr smem) {
+  const TmaTiles<Shape> tiles(params, place, smem);
+  tiles.init();
+  if (thread_index() >= Shape::kThreads) {
+    if (place.lane == 0) tiles.produce();
+  } else {
+    epilogue.prefetch_columns();
+    prefetch_next_weights(params, Shape::kThreads);
+    wait_for_predecessor();
+    release_successor();
+    epilogue.prefetch_residual();
+    multiply<Shape>(params, place, TmaMainloop<Shape>(tiles, place), epilogue, smem);
+  }
+}
+#endif
+
+// Each thread copies its part of the tiles and multiplies.
+template <class Shape>
+DUET_DEVICE void gemm_copying(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
+                              SmemAddr smem) {
+  const GemmMainloop<Shape> mainloop(params, place, smem);
+  // What was written before this launch comes first: it need not wait for the kernel before.
+  mainloop.start_weights();
+  epilogue.prefetch_columns();
+  prefetch_next_weights(params, Shape::kThreads);
+  wait_for_predecessor();
+  release_successor();
+  mainloop.start();
+  epilogue.prefetch_residual();
+  multiply<Shape>(params, place, mainloop, epilogue, smem);
+}
+
+template <class Config>
+DUET_DEVICE void gemm(const GemmParams& params) {
+  using Shape = GemmShape<Config>;
+  static_assert(!Shape::kTma || kHasTma, "tma needs sm_90 or newer");
+  const SmemAddr smem = smem_base();
+  const GemmPlace place = gemm_place<Shape>(params);
+  const GemmEpilogue<Shape> epilogue(params, place, smem);
+  if constexpr (Shape::kTma) {
+#ifdef DUET_HAS_TMA
+    gemm_tma<Shape>(params, place, epilogue, smem);
+#endif
+  } else {
+    gemm_copying<Shape>(params, place, epilogue, smem);
+  }
 }
 
 }  // namespace duet

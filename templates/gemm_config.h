@@ -39,20 +39,28 @@ struct GemmOp {
   int patch_copy_bytes = 16;  // for patches: the alignment of 8-element groups in the image: 16, 8 or 4
 };
 
+// Every thread copies a part of each tile (cp.async), on any device.
+constexpr int kLoaderThreads = 1;
+// The tensor memory accelerator of sm_90 and up copies whole tiles, which one more warp of the block asks it for.
+constexpr int kLoaderTma = 2;
+
 struct GemmTile {
   int block_m = 64, block_n = 64, block_k = 32;  // the block's tile; block_m, block_k multiples of 16, block_n of 8
   int warps_m = 2, warps_n = 2;                  // the warps' arrangement over the tile
   int warps_k = 1;                               // sets of such warps, which share the k steps of every stage
   int stages = 3;                                // cp.async buffers in flight
   int split_k = 1;                               // blocks that share one output tile along k
+  int loader = 1;                                // how tiles reach shared memory: kLoaderThreads or kLoaderTma
 };
 
 struct GemmConfig {
   GemmOp op;
   GemmTile tile;
 
+  constexpr bool tma() const { return tile.loader == kLoaderTma; }
   constexpr int tile_threads() const { return tile.warps_m * tile.warps_n * 32; }  // that cover the tile once
-  constexpr int threads() const { return tile_threads() * tile.warps_k; }
+  constexpr int math_threads() const { return tile_threads() * tile.warps_k; }
+  constexpr int threads() const { return math_threads() + (tma() ? 32 : 0); }
   constexpr int warp_m() const { return tile.block_m / tile.warps_m; }
   constexpr int warp_n() const { return tile.block_n / tile.warps_n; }
 
@@ -84,10 +92,10 @@ struct GemmConfig {
   }
   // C's tile in chunks of 8 columns.
   constexpr int chunks() const { return tile.block_m * tile.block_n / 8; }
-  constexpr int chunks_per_thread() const { return ceil_div(chunks(), threads()); }
+  constexpr int chunks_per_thread() const { return ceil_div(chunks(), math_threads()); }
   // The residual's tile, filled while the products run: its latency is hidden. Each thread reads what it copied.
   constexpr int residual_offset() const { return pipeline_bytes(); }
-  constexpr int residual_bytes() const { return op.residual ? chunks_per_thread() * threads() * 16 : 0; }
+  constexpr int residual_bytes() const { return op.residual ? chunks_per_thread() * math_threads() * 16 : 0; }
   constexpr int statistics_offset() const { return residual_offset() + residual_bytes(); }
   // Row sums and sums of squares, one pair per (set of warps, warp column, row).
   constexpr int statistics_bytes() const {
@@ -96,7 +104,9 @@ struct GemmConfig {
   constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
   constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
   constexpr int flag_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
-  constexpr int smem_bytes() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
+  constexpr int barrier_offset() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
+  // Two barriers of 8 bytes a stage, full and empty, for the tensor memory accelerator.
+  constexpr int smem_bytes() const { return barrier_offset() + (tma() ? tile.stages * 16 : 0); }
 };
 
 // What a configuration must satisfy whatever the device, stated once: the host asks gemm_infeasible(), the kernel
@@ -117,6 +127,11 @@ struct GemmConfig {
   RULE((c).tile.block_k % (16 * (c).tile.warps_k) == 0, "block_k must be a multiple of 16 * warps_k")         \
   RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                               \
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
+  RULE((c).tile.loader == kLoaderThreads || (c).tile.loader == kLoaderTma,                                    \
+       "loader must be 1 (threads) or 2 (tensor memory accelerator)")                                         \
+  RULE(!(c).tma() || ((c).op.a == GemmA::rows && (c).op.b == GemmB::n_by_k && (c).op.constant_b),             \
+       "the tensor memory accelerator brings rows of A and weights")                                          \
+  RULE(!(c).tma() || (c).tile.block_k == 64, "block_k must be 64 with the tensor memory accelerator")         \
   RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,         \
        "patch_copy_bytes must be 4, 8 or 16")                                                                 \
   RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")              \
@@ -131,6 +146,11 @@ constexpr const char* gemm_infeasible(const GemmConfig& config) {
 #undef DUET_RULE
   return nullptr;
 }
+
+// Where and how a matrix lies in memory, for the tensor memory accelerator: made by the driver, opaque to us.
+struct alignas(64) TensorMap {
+  unsigned char bytes[128];
+};
 
 // One problem: sizes and strides, known when the plan is made. Strides are in elements.
 struct GemmParams {
@@ -155,6 +175,8 @@ struct GemmParams {
   // Patches: the image is (images, channels, image_h, image_w) without padding, m = images * patches; k = channels *
   // patch * patch_ld where patch_ld = patch rounded up to 8 (B's columns are laid out likewise, zeros in between).
   int channels, image_h, image_w, patch;
+  // For the tensor memory accelerator: A (m, k) in boxes of (block_m, 64) and B (n, k) in boxes of (block_n, 64).
+  TensorMap map_a, map_b;
 };
 
 constexpr int gemm_tiles(const GemmTile& tile, int m, int n) {
@@ -169,7 +191,7 @@ constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
 
 // Split-K: each block of a tile leaves its chunks, and with layer_norm the (sum, sum of squares) of its rows.
 constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
-  return static_cast<i64>(config.chunks_per_thread()) * config.threads() * 32 +
+  return static_cast<i64>(config.chunks_per_thread()) * config.math_threads() * 32 +
          (config.op.layer_norm ? config.tile.block_m * 2 * 4 : 0);
 }
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {

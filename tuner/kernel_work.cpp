@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kHalf = 2;                  // bytes of an f16 or bf16 element
 constexpr double kActivationOps = 12;        // fp32 instructions of a GELU with its exponential and reciprocal
+constexpr double kCopyOps = 5;               // addresses and the copy itself, of 16 bytes by a thread
 constexpr double kRowPassOps = 8;            // sum, sum of squares, scale, shift and conversions of one element
 constexpr double kSoftmaxOps = 8;            // scale, maximum, exponential, sum and conversion of one score
 constexpr double kVectorBytesInFlight = 64;  // four 16-byte loads a thread, as the row templates unroll them
@@ -33,6 +34,7 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   work.smem_read_bytes = tile_warps * (config.warp_m() + config.warp_n()) * depth * kHalf;
   work.scalar_ops =
       m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps) + (spec.op.layer_norm ? m * depth * 3 : 0);
+  if (!config.tma()) work.scalar_ops += (m + n) * depth / 8 * kCopyOps;
   work.store_bytes = m * n * kHalf;
   work.iterations = std::max(steps, 1);
   work.loads_ahead = std::max(tile.stages - 1, 1);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
 #include "runtime/plan_memory.h"
+#include "runtime/relocate.h"
 #include "runtime/tensor_layout.h"
 #include "runtime/weight_loading.h"
 #include "tuner/weight_prefetch.h"
@@ -35,7 +35,7 @@ class Loaded {
 class ChainMemory {
  public:
   ChainMemory(Device& device, const MeasureRequest& request, const std::vector<DeviceBuffer>& weights)
-      : memory_(device, request.plan, 0), weights_(weights) {
+      : device_(device), memory_(device, request.plan, 0), weights_(weights) {
     memory_.poison(std::byte{0});
     for (std::size_t i = 0; i < request.plan.inputs.size(); ++i) {
       const PlanTensor& input = request.plan.inputs[i];
@@ -45,15 +45,9 @@ class ChainMemory {
   }
 
   std::vector<std::byte> relocated(const PlanStep& step, const PlanKernel& kernel, std::size_t link) const {
-    std::vector<std::byte> params = step.params;
-    for (const Relocation& relocation : step.relocations) {
-      const std::size_t copy = is_weight_prefetch(kernel, relocation) ? link + 1 : link;
-      const DeviceAddress address = address_of(relocation.target, copy);
-      if (params.size() < sizeof address || relocation.param_offset > params.size() - sizeof address)
-        fail(ErrorKind::internal, "step {}: a pointer lies outside its parameters", step.name);
-      std::memcpy(params.data() + relocation.param_offset, &address, sizeof address);
-    }
-    return params;
+    return relocate(step, device_, [&](const Relocation& relocation) {
+      return address_of(relocation.target, is_weight_prefetch(kernel, relocation) ? link + 1 : link);
+    });
   }
 
  private:
@@ -61,6 +55,7 @@ class ChainMemory {
     if (ref.space != BufferSpace::weights || weights_.empty()) return memory_.address(ref);
     return weights_[link % weights_.size()].address() + ref.offset_bytes;
   }
+  Device& device_;
   PlanMemory memory_;
   const std::vector<DeviceBuffer>& weights_;
 };

@@ -1,6 +1,7 @@
 #include "tuner/plan_builder.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <set>
 #include <utility>
@@ -242,6 +243,7 @@ class Builder {
       if (target.space != BufferSpace::none)
         step.relocations.push_back({.param_offset = operand.param_offset, .target = target});
     }
+    add_tensor_maps(step, candidate);
     step.stream = parts_.order.stream[index];
     step.waits = parts_.order.waits[index];
     step.flops = group.flops;
@@ -249,6 +251,27 @@ class Builder {
     step.measured_us = kernel_of(index).measured_us;
     add_prediction(step, index);
     plan_.steps.push_back(std::move(step));
+  }
+
+  // The operands that the tensor memory accelerator copies, where their pointers point.
+  static void add_tensor_maps(PlanStep& step, const KernelCandidate& candidate) {
+    const auto* spec = std::get_if<GemmSpec>(&candidate.spec);
+    const auto* tile = std::get_if<GemmTile>(&candidate.tile);
+    if (spec == nullptr || tile == nullptr || tile->loader != kLoaderTma) return;
+    const GemmParams& p = spec->params;
+    const auto add = [&](std::size_t pointer, std::size_t map, const TensorMapSpec& matrix) {
+      for (std::size_t i = 0; i < step.relocations.size(); ++i) {
+        if (step.relocations[i].param_offset != pointer) continue;
+        const BufferRef target = step.relocations[i].target;
+        step.relocations.push_back({.param_offset = static_cast<std::uint32_t>(map), .target = target, .map = matrix});
+        return;
+      }
+      fail(ErrorKind::internal, "step {}: an operand of a product has no pointer", step.name);
+    };
+    add(offsetof(GemmParams, a), offsetof(GemmParams, map_a),
+        {.rows = p.m, .columns = p.k, .ld = p.lda, .box_rows = tile->block_m});
+    add(offsetof(GemmParams, b), offsetof(GemmParams, map_b),
+        {.rows = p.n, .columns = p.k, .ld = p.ldb, .box_rows = tile->block_n});
   }
 
   void add_prediction(PlanStep& step, std::size_t index) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "runtime/cuda/device_info.h"
 #include "runtime/cuda/graph.h"
+#include "runtime/cuda/tensor_map.h"
 #include "runtime/image_choice.h"
 
 namespace duet {
@@ -176,6 +177,11 @@ void CudaDevice::unload(LoadedKernel kernel) noexcept {
   } catch (const Error&) {
     // As in free().
   }
+}
+
+std::array<std::byte, kTensorMapBytes> CudaDevice::tensor_map(const TensorMapSpec& spec, DeviceAddress address) {
+  const CudaContext::Scope scope(*context_);
+  return encode_tensor_map(context_->driver(), spec, address);
 }
 
 std::unique_ptr<Executable> CudaDevice::capture(std::span<const Launch> launches) {

@@ -31,6 +31,7 @@ class CudaDevice : public Device {
   void fill(DeviceAddress destination, std::byte value, std::size_t bytes) override;
   LoadedKernel load(const PlanKernel& kernel) override;
   void unload(LoadedKernel kernel) noexcept override;
+  std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec& spec, DeviceAddress address) override;
   // The executable must not outlive the device, nor its kernels be unloaded before it.
   std::unique_ptr<Executable> capture(std::span<const Launch> launches) override;
 

@@ -76,10 +76,18 @@ namespace duet {
 #define DUET_CUDA_GREEN_FUNCTIONS(X)
 #endif
 
+// Tensor maps. Null where the driver does not know them.
+#define DUET_CUDA_TENSOR_FUNCTIONS(X)                                                                             \
+  X(cuTensorMapEncodeTiled, 12000,                                                                                \
+    (CUtensorMap * map, CUtensorMapDataType type, cuuint32_t rank, void* address, const cuuint64_t* extents,      \
+     const cuuint64_t* strides, const cuuint32_t* box, const cuuint32_t* steps, CUtensorMapInterleave interleave, \
+     CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill))
+
 struct CudaDriver {
 #define DUET_CUDA_MEMBER(function, version, parameters) CUresult(CUDAAPI* function) parameters = nullptr;
   DUET_CUDA_FUNCTIONS(DUET_CUDA_MEMBER)
   DUET_CUDA_GREEN_FUNCTIONS(DUET_CUDA_MEMBER)
+  DUET_CUDA_TENSOR_FUNCTIONS(DUET_CUDA_MEMBER)
 #undef DUET_CUDA_MEMBER
   int version = 0;  // as cuDriverGetVersion gives it: 13000 is CUDA 13.0
 

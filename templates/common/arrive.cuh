@@ -6,18 +6,23 @@
 namespace duet {
 
 // True in every thread of the last of `blocks` blocks to arrive at the counter, which it leaves at zero for the next
-// launch. What the other blocks stored before is visible to it. `flag`: 4 bytes of shared memory.
-DUET_DEVICE bool arrive_last(u32* counter, int blocks, SmemAddr flag) {
+// launch. What the other blocks stored before is visible to it. `flag`: 4 bytes of shared memory; `sync`: a barrier
+// among the threads that call this.
+template <class Sync>
+DUET_DEVICE bool arrive_last(u32* counter, int blocks, SmemAddr flag, Sync sync) {
   fence_device();
-  sync_threads();
+  sync();
   if (thread_index() == 0) {
     const u32 before = counter_add(counter, 1);
     const bool last = before + 1 == static_cast<u32>(blocks);
     if (last) counter_store(counter, 0);
     st_shared_u32(flag, last ? 1 : 0);
   }
-  sync_threads();
+  sync();
   return ld_shared_u32(flag) != 0;
+}
+DUET_DEVICE bool arrive_last(u32* counter, int blocks, SmemAddr flag) {
+  return arrive_last(counter, blocks, flag, [] { sync_threads(); });
 }
 
 }  // namespace duet

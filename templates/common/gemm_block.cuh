@@ -24,13 +24,31 @@ struct GemmShape {
   static constexpr int kWarpsN = kTile.warps_n;
   static constexpr int kWarpsK = kTile.warps_k;
   static constexpr int kTileThreads = kConfig.tile_threads();
-  static constexpr int kThreads = kConfig.threads();
+  static constexpr int kThreads = kConfig.math_threads();  // that multiply
+  static constexpr bool kTma = kConfig.tma();
   static constexpr int kM = kConfig.warp_m() / kMmaM;        // a warp's products along m
   static constexpr int kN = kConfig.warp_n() / kMmaN;        // and along n
   static constexpr int kKSteps = kBlockK / kMmaK / kWarpsK;  // and along k, per stage
   static constexpr int kKChunks = kBlockK / kChunkElements;
   static constexpr int kNChunks = kBlockN / kChunkElements;
 };
+
+// The operands of one k step of a warp.
+template <class Shape>
+struct GemmFragments {
+  u32 a[Shape::kM][4];  // (warp_m, 16)
+  u32 b[Shape::kN][2];  // (warp_n, 16)
+};
+
+// A barrier among the threads that multiply: the warp that asks for tiles has gone its own way.
+template <class Shape>
+DUET_DEVICE void sync_math() {
+  if constexpr (Shape::kTma) {
+    named_barrier(1, Shape::kThreads);
+  } else {
+    sync_threads();
+  }
+}
 
 struct GemmPlace {
   int lane;

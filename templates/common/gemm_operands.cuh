@@ -10,18 +10,15 @@ template <class Shape>
 class MatrixA {
  public:
   DUET_DEVICE MatrixA(const GemmParams& params, const GemmPlace& place)
-      : view_{static_cast<const u16*>(params.a) +
-                  batch_offset(params, place.batch, params.a_stride_outer, params.a_stride_inner),
-              params.lda, params.m, params.k},
-        row0_(place.row0) {}
+      : tiles_({static_cast<const u16*>(params.a) +
+                    batch_offset(params, place.batch, params.a_stride_outer, params.a_stride_inner),
+                params.lda, params.m, params.k},
+               place.row0) {}
 
-  DUET_DEVICE void load(SmemAddr tile, int k0) const {
-    load_tile<Shape::kBlockM, Shape::kKChunks, Shape::kThreads>(tile, view_, row0_, k0);
-  }
+  DUET_DEVICE void load(SmemAddr tile, int k0) const { tiles_.load(tile, k0); }
 
  private:
-  MatrixView view_;
-  int row0_;
+  RowTiles<Shape::kBlockM, Shape::kKChunks, Shape::kThreads> tiles_;
 };
 
 // A is the patches of images: row (image, patch y, patch x), column (channel, y, x) with x padded to patch_ld.
@@ -79,32 +76,42 @@ class PatchesA {
   i64 origin_[Share::kCopies];  // a patch's upper left pixel in channel 0; negative beyond the last row
 };
 
-// B, (n, k) or (k, n) in memory.
+template <class Shape>
+DUET_DEVICE const u16* matrix_b(const GemmParams& params, const GemmPlace& place) {
+  return static_cast<const u16*>(params.b) +
+         batch_offset(params, place.batch, params.b_stride_outer, params.b_stride_inner);
+}
+
+// B is (n, k) in memory.
 template <class Shape>
 class MatrixB {
-  static constexpr bool kTransposed = Shape::kOp.b == GemmB::k_by_n;
-
  public:
   DUET_DEVICE MatrixB(const GemmParams& params, const GemmPlace& place)
-      : view_{static_cast<const u16*>(params.b) +
-                  batch_offset(params, place.batch, params.b_stride_outer, params.b_stride_inner),
-              params.ldb, kTransposed ? params.k : params.n, kTransposed ? params.n : params.k},
-        column0_(place.column0) {}
+      : tiles_({matrix_b<Shape>(params, place), params.ldb, params.n, params.k}, place.column0) {}
+
+  DUET_DEVICE void load(SmemAddr tile, int k0) const { tiles_.load(tile, k0); }
+
+  static DUET_DEVICE void load_fragments(u32 (&b)[Shape::kN][2], SmemAddr tile, int warp_column, int k_step, int lane) {
+    load_b<Shape::kN, Shape::kKChunks>(b, tile, warp_column, k_step, lane);
+  }
+
+ private:
+  RowTiles<Shape::kBlockN, Shape::kKChunks, Shape::kThreads> tiles_;
+};
+
+// B is (k, n) in memory. Its rows beyond k must be zero, and its tiles follow each other down the columns.
+template <class Shape>
+class TransposedB {
+ public:
+  DUET_DEVICE TransposedB(const GemmParams& params, const GemmPlace& place)
+      : view_{matrix_b<Shape>(params, place), params.ldb, params.k, params.n}, column0_(place.column0) {}
 
   DUET_DEVICE void load(SmemAddr tile, int k0) const {
-    if constexpr (kTransposed) {
-      load_tile<Shape::kBlockK, Shape::kNChunks, Shape::kThreads>(tile, view_, k0, column0_);
-    } else {
-      load_tile<Shape::kBlockN, Shape::kKChunks, Shape::kThreads>(tile, view_, column0_, k0);
-    }
+    load_tile<Shape::kBlockK, Shape::kNChunks, Shape::kThreads>(tile, view_, k0, column0_);
   }
 
   static DUET_DEVICE void load_fragments(u32 (&b)[Shape::kN][2], SmemAddr tile, int warp_column, int k_step, int lane) {
-    if constexpr (kTransposed) {
-      load_b_transposed<Shape::kN, Shape::kNChunks>(b, tile, warp_column, k_step, lane);
-    } else {
-      load_b<Shape::kN, Shape::kKChunks>(b, tile, warp_column, k_step, lane);
-    }
+    load_b_transposed<Shape::kN, Shape::kNChunks>(b, tile, warp_column, k_step, lane);
   }
 
  private:
@@ -119,6 +126,15 @@ struct OperandA {
 template <class Shape>
 struct OperandA<Shape, GemmA::patches> {
   using Type = PatchesA<Shape>;
+};
+
+template <class Shape, GemmB kLayout>
+struct OperandB {
+  using Type = MatrixB<Shape>;
+};
+template <class Shape>
+struct OperandB<Shape, GemmB::k_by_n> {
+  using Type = TransposedB<Shape>;
 };
 
 }  // namespace duet

@@ -47,7 +47,9 @@ class SplitK {
   }
 
   // True in every thread of the block that completes the tile.
-  DUET_DEVICE bool is_last() const { return arrive_last(counter_, Shape::kSplits, flag_); }
+  DUET_DEVICE bool is_last() const {
+    return arrive_last(counter_, Shape::kSplits, flag_, [] { sync_math<Shape>(); });
+  }
 
   // The i-th chunk of this thread over all splits, whose loads are all on their way before the first is waited for.
   DUET_DEVICE Float8 sum(int i) const {

@@ -16,7 +16,7 @@
 #define DUET_KERNEL(name, Params, threads, min_blocks_per_sm) \
   extern "C" __global__ void __launch_bounds__(threads, min_blocks_per_sm) name(const __grid_constant__ Params params)
 
-extern __shared__ __align__(128) unsigned char duet_dynamic_smem[];
+extern __shared__ __align__(1024) unsigned char duet_dynamic_smem[];
 
 namespace duet {
 
