@@ -3,80 +3,18 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "runtime/cuda/library_search.h"
 
 namespace duet {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 3> kNames = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
-
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
-// The sub-folders of `directory` whose name starts with `prefix`, in descending order: cuda-13.0 before cuda-12.9.
-std::vector<fs::path> folders(const fs::path& directory, std::string_view prefix) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    if (entry->path().filename().string().starts_with(prefix) && is_folder(entry->path()))
-      found.push_back(entry->path());
-  }
-  std::sort(found.rbegin(), found.rend());
-  return found;
-}
-
-void add_library_folders_of_wheels(const fs::path& packages, std::vector<fs::path>& folders_found) {
-  for (const fs::path& package : folders(packages / "nvidia", "")) {
-    folders_found.push_back(package / "lib");
-    for (const fs::path& inner : folders(package, "")) folders_found.push_back(inner / "lib");
-  }
-}
-
-std::vector<fs::path> site_packages() {
-  std::vector<fs::path> found;
-  std::vector<fs::path> roots = {"/usr/local/lib", "/usr/lib"};
-  if (const char* environment = std::getenv("VIRTUAL_ENV")) roots.insert(roots.begin(), fs::path(environment) / "lib");
-  if (const char* home = std::getenv("HOME")) roots.push_back(fs::path(home) / ".local" / "lib");
-  for (const fs::path& root : roots) {
-    for (const fs::path& python : folders(root, "python3")) {
-      found.push_back(python / "site-packages");
-      found.push_back(python / "dist-packages");
-    }
-  }
-  return found;
-}
-
-std::vector<fs::path> library_folders(const fs::path& repo_root) {
-  std::vector<fs::path> found;
-  for (const fs::path& toolkit : folders("/usr/local", "cuda")) {
-    found.push_back(toolkit / "lib64");
-    found.push_back(toolkit / "lib");
-    for (const fs::path& target : folders(toolkit / "targets", "")) found.push_back(target / "lib");
-  }
-  add_library_folders_of_wheels(repo_root / ".deps", found);
-  for (const fs::path& packages : site_packages()) add_library_folders_of_wheels(packages, found);
-  return found;
-}
-
-// From the file's name: libnvrtc.so.13 -> 13; none for libnvrtc.so.
-std::optional<int> major_in_name(const fs::path& path) {
-  const std::string name = path.filename().string();
-  constexpr std::string_view kPrefix = "libnvrtc.so.";
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  int major = 0;
-  const auto result = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), major);
-  return result.ec == std::errc() ? std::optional<int>(major) : std::nullopt;
-}
 
 template <typename Function>
 bool resolve(void* handle, const char* name, Function& function) {
@@ -149,25 +87,10 @@ std::optional<int> as_major(std::string_view named) {
   return error == std::errc() && end == named.data() + named.size() ? std::optional<int>(major) : std::nullopt;
 }
 
-// Newest first by name; those without a number in their name last, as they must be opened to know.
-void sort_newest_first(std::vector<fs::path>& paths) {
-  std::stable_sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) {
-    return major_in_name(a).value_or(0) > major_in_name(b).value_or(0);
-  });
-}
-
 }  // namespace
 
 std::vector<fs::path> nvrtc_candidates(const fs::path& repo_root) {
-  std::vector<fs::path> found;
-  for (const fs::path& folder : library_folders(repo_root)) {
-    for (std::string_view name : kNames) {
-      std::error_code ignored;
-      if (fs::exists(folder / name, ignored)) found.push_back(folder / name);
-    }
-  }
-  for (std::string_view name : kNames) found.emplace_back(name);
-  return found;
+  return find_library_files(cuda_library_folders(repo_root), "libnvrtc");
 }
 
 std::shared_ptr<const NvrtcLibrary> NvrtcLibrary::open(std::optional<int> max_major) {
@@ -180,7 +103,7 @@ std::shared_ptr<const NvrtcLibrary> NvrtcLibrary::open(std::optional<int> max_ma
   sort_newest_first(paths);
   std::string too_new;
   for (const fs::path& path : paths) {
-    const std::optional<int> major = major_in_name(path);
+    const std::optional<int> major = cuda_major_in_name(path);
     if (max_major && major && *major > *max_major) continue;
     std::string reason;
     auto library = open_library(path, reason);
