@@ -41,5 +41,6 @@ void add_tune_command(CLI::App& app, const GlobalFlags& global);
 void add_plans_command(CLI::App& app, const GlobalFlags& global);
 void add_run_command(CLI::App& app, const GlobalFlags& global);
 void add_bench_command(CLI::App& app, const GlobalFlags& global);
+void add_profile_command(CLI::App& app, const GlobalFlags& global);
 
 }  // namespace duet

@@ -45,7 +45,7 @@ TEST_F(Help, EveryCommandShowsAnExample) {
   EXPECT_NE(top.out.find("Exit codes:"), std::string::npos);
   EXPECT_NE(top.out.find("Example:"), std::string::npos);
   const std::vector<std::string> commands = subcommands(top.out);
-  for (const char* name : {"doctor", "check", "generate", "tune", "plans", "run", "bench"})
+  for (const char* name : {"doctor", "check", "generate", "tune", "plans", "run", "bench", "profile"})
     EXPECT_NE(std::find(commands.begin(), commands.end(), name), commands.end()) << name;
   for (const std::string& name : commands) {
     const Outcome help = expect_exit(0, {name, "--help"});
@@ -66,7 +66,8 @@ TEST_F(Help, DefaultsAreShown) {
       {"generate", {"=jetson-orin-nx-16gb", "=default", "=generated"}},
       {"tune", {"=auto", "=default", "=exhaustive", "=streams", "duet.db"}},
       {"run", {"=auto", "=fused-streams"}},
-      {"bench", {"=200", "baseline"}}};
+      {"bench", {"=200", "baseline"}},
+      {"profile", {"=auto", "=fused-streams", "=5"}}};
   for (const auto& [command, texts] : defaults) {
     const Outcome help = expect_exit(0, {command, "--help"});
     for (const std::string& text : texts)
@@ -92,6 +93,7 @@ TEST_F(Help, WrongUsageIsOneLineAndExitsWithTwo) {
   expect_one_line(kUsage, {"check", "tiny-dual", "--precision", "f64"}, "f64");
   expect_one_line(kUsage, {"tune", "tiny-dual", "--strategy", "luck"}, "luck");
   expect_one_line(kUsage, {"tune", "tiny-dual", "--mode", "sideways"}, "sideways");
+  expect_one_line(kUsage, {"profile", "tiny-dual", "--replays", "0"}, "--replays");
   expect_one_line(kUsage, {"plans"}, "subcommand");
   expect_one_line(kUsage, {"plans", "burn"}, "'burn' is not known");
   expect_one_line(kUsage, {"plans", "show", "one"}, "one");
@@ -103,11 +105,16 @@ TEST_F(Help, AMalformedGraphNamesFileAndLine) {
   expect_one_line(kInput, {"check", path}, "bad.yaml:4:");
 }
 
+TEST_F(Help, OnlyAGpuCanBeTraced) {
+  expect_one_line(kMissing, {"profile", "tiny-dual", "--target", "emulator"}, "'emulator' cannot be traced");
+}
+
 TEST_F(Help, AMissingDriverIsOneSentence) {
   if (has_gpu()) GTEST_SKIP() << "this machine has a GPU";
   expect_one_line(kMissing, {"tune", "tiny-dual", "--target", "auto"}, "no CUDA driver");
   expect_one_line(kMissing, {"run", "tiny-dual"}, "no CUDA driver");
   expect_one_line(kMissing, {"bench", "tiny-dual"}, "no CUDA driver");
+  expect_one_line(kMissing, {"profile", "tiny-dual"}, "no CUDA driver");
 }
 
 TEST_F(Help, StartsInUnderFiftyMilliseconds) {
