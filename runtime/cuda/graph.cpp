@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "runtime/cuda/graph_timer.h"
+#include "runtime/cuda/nvtx.h"
 
 namespace duet {
 namespace {
@@ -117,6 +118,7 @@ class Recorder {
   }
 
   void record_launch(const Launch& launch, std::size_t own, bool overlap) const {
+    const NvtxLaunchRanges ranges(launch.name);
     // A buffer with its size, so that the driver can refuse a parameter block of the wrong length.
     std::vector<std::byte> params = launch.params;
     std::size_t size = params.size();
@@ -202,6 +204,7 @@ class GraphExecutable : public Executable {
 
   void run() override {
     guarded([&] {
+      const NvtxRange range("duet replay");
       DUET_CUDA_CHECK(context_.driver(), cuGraphLaunch(executable_.get(), stream_.get()));
       DUET_CUDA_CHECK(context_.driver(), cuStreamSynchronize(stream_.get()));
     });
