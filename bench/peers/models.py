@@ -2,40 +2,23 @@
 import torch
 from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 
-EOT_TOKEN = 49407
+import shapes
 
 
-def clip(vision_width, vision_layers, vision_heads, patch, image, text_width, text_layers, text_heads, projection):
-    config = CLIPConfig(
-        text_config=dict(
-            hidden_size=text_width, intermediate_size=4 * text_width, num_hidden_layers=text_layers,
-            num_attention_heads=text_heads, vocab_size=49408, max_position_embeddings=77, projection_dim=projection,
-            bos_token_id=49406, eos_token_id=EOT_TOKEN),
-        vision_config=dict(
-            hidden_size=vision_width, intermediate_size=4 * vision_width, num_hidden_layers=vision_layers,
-            num_attention_heads=vision_heads, patch_size=patch, image_size=image, projection_dim=projection),
-        projection_dim=projection)
-    return CLIPModel(config), image, 77, 49408
+def tower_config(tower):
+    return dict(hidden_size=tower.width, intermediate_size=tower.mlp, num_hidden_layers=tower.layers,
+                num_attention_heads=tower.heads)
 
 
-def siglip(width, layers, heads, intermediate, patch, image, vocabulary=256000):
-    config = SiglipConfig(
-        text_config=dict(
-            hidden_size=width, intermediate_size=intermediate, num_hidden_layers=layers, num_attention_heads=heads,
-            vocab_size=vocabulary, max_position_embeddings=64, projection_size=width),
-        vision_config=dict(
-            hidden_size=width, intermediate_size=intermediate, num_hidden_layers=layers, num_attention_heads=heads,
-            patch_size=patch, image_size=image))
-    return SiglipModel(config), image, 64, vocabulary
-
-
-MODELS = {
-    "clip-vit-b32": lambda: clip(768, 12, 12, 32, 224, 512, 12, 8, 512),
-    "clip-vit-b16": lambda: clip(768, 12, 12, 16, 224, 512, 12, 8, 512),
-    "clip-vit-l14": lambda: clip(1024, 24, 16, 14, 224, 768, 12, 12, 768),
-    "siglip2-b16-224": lambda: siglip(768, 12, 12, 3072, 16, 224),
-    "siglip2-so400m14-384": lambda: siglip(1152, 27, 16, 4304, 14, 384),
-}
+def transformers_model(shape):
+    text = dict(**tower_config(shape.text), vocab_size=shape.vocabulary, max_position_embeddings=shape.length)
+    vision = dict(**tower_config(shape.vision), patch_size=shape.patch, image_size=shape.image)
+    if shape.family == "siglip":
+        return SiglipModel(SiglipConfig(text_config=dict(**text, projection_size=shape.projection), vision_config=vision))
+    projection = dict(projection_dim=shape.projection)
+    tokens = dict(bos_token_id=shapes.EOT_TOKEN - 1, eos_token_id=shapes.EOT_TOKEN)
+    return CLIPModel(CLIPConfig(text_config=dict(**text, **projection, **tokens), vision_config=dict(**vision, **projection),
+                                **projection))
 
 
 class DualEncoder(torch.nn.Module):
@@ -57,22 +40,22 @@ class DualEncoder(torch.nn.Module):
         return self.image(pixels), self.text(ids)
 
 
-def build(name, seed=0, device="cpu"):
-    """-> (model in eval mode and fp32 on `device`, image size, text length, vocabulary). Weights are drawn on the device, which
-    takes seconds less there for a model of a billion weights; they differ between devices."""
+def build(shape, seed=0, device="cpu"):
+    """-> the model in eval mode and fp32 on `device`. Weights are drawn on the device, which takes seconds less there for a
+    model of a billion weights; they differ between devices."""
     torch.manual_seed(seed)
     with torch.device(device):
-        model, image, length, vocabulary = MODELS[name]()
-    return model.eval(), image, length, vocabulary
+        return transformers_model(shape).eval()
 
 
-def inputs(batch, image, length, vocabulary, seed=1):
-    """-> (pixels (batch, 3, image, image) f32, ids (batch, length) i64), both on the CPU. Texts end at different places, as captions do."""
+def inputs(shape, batch, seed=1):
+    """-> (pixels (batch, 3, image, image) f32, ids (batch, length) i64), both on the CPU. Texts end at different places, as
+    captions do."""
     generator = torch.Generator().manual_seed(seed)
-    pixels = torch.randn(batch, 3, image, image, generator=generator)
-    ids = torch.randint(1, min(vocabulary, 49406) - 2, (batch, length), generator=generator)
+    pixels = torch.randn(batch, 3, shape.image, shape.image, generator=generator)
+    ids = torch.randint(1, min(shape.vocabulary, shapes.EOT_TOKEN - 1) - 2, (batch, shape.length), generator=generator)
     for row in range(batch):
-        end = int(torch.randint(4, length, (1,), generator=generator))
-        if vocabulary == 49408:
-            ids[row, end:] = EOT_TOKEN
+        end = int(torch.randint(4, shape.length, (1,), generator=generator))
+        if shape.vocabulary == shapes.CLIP_VOCABULARY:
+            ids[row, end:] = shapes.EOT_TOKEN
     return pixels, ids
