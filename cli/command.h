@@ -22,9 +22,11 @@ struct GraphFlags {
   std::string model;
   int batch = 1;
   std::string precision = "f16";
+  std::string tower;  // empty: all
 
   void add_to(CLI::App& command);
   Graph load() const;
+  std::string command_text() const;  // "clip-vit-b32 --batch 8": what names this graph on a command line
 };
 
 // Where plans are kept.

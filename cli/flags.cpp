@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/data_files.h"
 #include "codegen/graph_yaml.h"
+#include "codegen/keep_tower.h"
 
 namespace duet {
 
@@ -11,10 +14,18 @@ void GraphFlags::add_to(CLI::App& command) {
   command.add_option("--precision", precision, "Of activations and matrices")
       ->capture_default_str()
       ->check(CLI::IsMember({"f16", "bf16"}));
+  command.add_option("--tower", tower, "One tower alone (vision, text): a model of its own (default: all)");
 }
 
 Graph GraphFlags::load() const {
-  return load_graph(find_data_file("graphs", model), {.batch = batch, .precision = parse_dtype(precision)});
+  const Graph graph =
+      load_graph(find_data_file("graphs", model), {.batch = batch, .precision = parse_dtype(precision)});
+  return tower.empty() ? graph : keep_tower(graph, tower);
+}
+
+std::string GraphFlags::command_text() const {
+  const std::string text = fmt::format("{} --batch {}", model, batch);
+  return tower.empty() ? text : text + " --tower " + tower;
 }
 
 void StoreFlags::add_to(CLI::App& command) {

@@ -24,9 +24,8 @@ Plan PlanChoice::find(const Graph& loaded, const std::string& target, const Devi
   key.device.target = target;
   const PlanMatch match = opened.find(key);
   if (!match.plan || match.kind == MatchKind::other_batch || match.kind == MatchKind::other_device) {
-    fail(ErrorKind::missing,
-         "{}: no plan of {} ({}) for this device: {}; `duet tune {} --target {} --batch {}` makes one",
-         store.database.string(), loaded.name, variant_name, match.why, graph.model, target, loaded.batch);
+    fail(ErrorKind::missing, "{}: no plan of {} ({}) for this device: {}; `duet tune {} --target {}` makes one",
+         store.database.string(), loaded.name, variant_name, match.why, graph.command_text(), target);
   }
   if (match.kind != MatchKind::exact) warn("the plan was made under other conditions: {}", match.why);
   return *match.plan;

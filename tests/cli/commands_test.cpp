@@ -23,6 +23,21 @@ TEST_F(Commands, CheckPrintsCostAsTextAndJson) {
   EXPECT_NE(expect_exit(0, {"check", "tiny-dual"}).out.find("not measured"), std::string::npos);
 }
 
+TEST_F(Commands, ATowerIsAModelOfItsOwn) {
+  const nlohmann::json checked = expect_json({"check", "tiny-dual", "--tower", "vision", "--json"});
+  EXPECT_EQ(checked["model"], "tiny-dual.vision");
+  ASSERT_EQ(checked["towers"].size(), 1u);
+  Arguments tune = short_tune("towers.db");
+  tune.insert(tune.end(), {"--tower", "text", "--json"});
+  EXPECT_EQ(expect_json(tune)["tuned"]["plan"]["key"]["model"], "tiny-dual.text");
+  const nlohmann::json ran = expect_json(
+      {"run", "tiny-dual", "--tower", "text", "--target", "emulator", "--db", "towers.db", "--check", "--json"});
+  EXPECT_GT(ran["check"]["text_embeds"]["cosine_min"], 0.9999);
+  const Outcome none =
+      expect_exit(4, {"run", "tiny-dual", "--tower", "vision", "--target", "emulator", "--db", "towers.db"});
+  EXPECT_NE(none.err.find("--tower vision --target emulator"), std::string::npos) << none.err;
+}
+
 TEST_F(Commands, DoctorSaysWhatThereIs) {
   const nlohmann::json found = expect_json({"doctor", "--json"});
   EXPECT_EQ(found["version"], DUET_PROJECT_VERSION);

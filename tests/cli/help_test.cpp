@@ -94,6 +94,7 @@ TEST_F(Help, WrongUsageIsOneLineAndExitsWithTwo) {
   expect_one_line(kUsage, {"tune", "tiny-dual", "--strategy", "luck"}, "luck");
   expect_one_line(kUsage, {"tune", "tiny-dual", "--mode", "sideways"}, "sideways");
   expect_one_line(kUsage, {"profile", "tiny-dual", "--replays", "0"}, "--replays");
+  expect_one_line(kUsage, {"check", "tiny-dual", "--tower", "joint"}, "it has vision, text");
   expect_one_line(kUsage, {"plans"}, "subcommand");
   expect_one_line(kUsage, {"plans", "burn"}, "'burn' is not known");
   expect_one_line(kUsage, {"plans", "show", "one"}, "one");
