@@ -26,6 +26,7 @@ std::vector<BenchCase> plan_cases(Device& device, const std::vector<Plan>& plans
         {.name = fmt::format("{}/b{}/{}/{}", plan.key.model, plan.key.batch, dtype_name(plan.key.precision),
                              plan.key.variant),
          .sample_us = [engine, caches] { return engine->time_us(1, caches).at(0); },
+         .run_many = [engine](int count) { engine->run_queued(count); },
          .counters = {{"floor_us", plan.figures.floor_us}, {"steps", static_cast<double>(plan.steps.size())}}});
   }
   return cases;

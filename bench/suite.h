@@ -11,6 +11,7 @@ namespace duet {
 struct BenchCase {
   std::string name;                        // "clip-vit-b32/b1/f16/fused-streams"
   std::function<double()> sample_us;       // one timed run, on the device's clock
+  std::function<void(int)> run_many;       // so many runs, back to back
   std::map<std::string, double> counters;  // shown beside the time: floor_us, steps
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/energy.h"
 #include "runtime/plan.h"
 
 namespace duet {
@@ -56,6 +57,10 @@ class Executable {
   virtual ~Executable() = default;
   // Runs once and waits. Throws Error(device) with the kernel's name where it is known.
   virtual void run() = 0;
+  // Runs `count` times, one queued behind the other where the device can, and waits for the last.
+  virtual void run_queued(int count) {
+    for (int i = 0; i < count; ++i) run();
+  }
   // One event-timed replay per sample, in microseconds; empty where Device::info().can_measure is false.
   virtual std::vector<double> time_us(int samples, CacheState caches) = 0;
 };
@@ -66,6 +71,8 @@ class Device {
   virtual const DeviceInfo& info() const = 0;
   // Device, driver, clocks and temperature now, power mode, date: what a measurement's record needs.
   virtual std::string environment_text() const { return info().fingerprint.module; }
+  // Null where the device counts no energy.
+  virtual std::unique_ptr<EnergyCounter> energy_counter() const { return nullptr; }
 
   // Memory. Addresses are 256-byte aligned. Errors: Error(device), out of memory with the sizes.
   virtual DeviceAddress allocate(std::size_t bytes) = 0;

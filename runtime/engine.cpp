@@ -141,6 +141,11 @@ void Engine::run() {
   state_->executable->run();
 }
 
+void Engine::run_queued(int count) {
+  state_->require_inputs();
+  state_->executable->run_queued(count);
+}
+
 HostTensor Engine::output(std::string_view name) const {
   const std::size_t index = find_tensor(state_->plan.outputs, name, "output");
   const PlanTensor& tensor = state_->plan.outputs[index];

@@ -49,6 +49,8 @@ class Engine {
   DeviceAddress input_address(std::string_view name);
   // Throws Error(input) when an input was never set, Error(device) when a kernel fails.
   void run();
+  // As run(), `count` times on the same inputs, queued one behind the other where the device can.
+  void run_queued(int count);
   // Logical shape, without padding.
   HostTensor output(std::string_view name) const;
   // Latency of whole replays, on the inputs as they are (zeros where none was set).

@@ -190,4 +190,6 @@ std::unique_ptr<Executable> CudaDevice::capture(std::span<const Launch> launches
 
 std::string CudaDevice::environment_text() const { return describe_environment(info_, read_clocks(*context_)); }
 
+std::unique_ptr<EnergyCounter> CudaDevice::energy_counter() const { return open_energy_counter(*context_); }
+
 }  // namespace duet

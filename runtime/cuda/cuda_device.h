@@ -24,6 +24,7 @@ class CudaDevice : public Device {
 
   const DeviceInfo& info() const override { return info_; }
   std::string environment_text() const override;
+  std::unique_ptr<EnergyCounter> energy_counter() const override;
   DeviceAddress allocate(std::size_t bytes) override;
   void free(DeviceAddress address) noexcept override;
   void write(DeviceAddress destination, std::span<const std::byte> source) override;

@@ -58,6 +58,12 @@ double peak_memory_gbps(const CudaContext& context, const ClockReading& clocks) 
   return 2 * clock_mhz * 1e6 * attribute(context, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH) / 8 / 1e9;
 }
 
+std::string pci_bus_id(const CudaContext& context) {
+  std::array<char, 64> id{};
+  DUET_CUDA_CHECK(context.driver(), cuDeviceGetPCIBusId(id.data(), static_cast<int>(id.size()), context.device()));
+  return id.data();
+}
+
 std::string utc_now() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -94,9 +100,11 @@ DeviceInfo query_device_info(const CudaContext& context) {
 
 ClockReading read_clocks(const CudaContext& context) {
   if (recognise_board().jetson) return read_jetson_clocks();
-  std::array<char, 64> id{};
-  DUET_CUDA_CHECK(context.driver(), cuDeviceGetPCIBusId(id.data(), static_cast<int>(id.size()), context.device()));
-  return read_nvml_clocks(id.data());
+  return read_nvml_clocks(pci_bus_id(context));
+}
+
+std::unique_ptr<EnergyCounter> open_energy_counter(const CudaContext& context) {
+  return recognise_board().jetson ? nullptr : open_nvml_energy(pci_bus_id(context));
 }
 
 std::string describe_environment(const DeviceInfo& info, const ClockReading& clocks) {

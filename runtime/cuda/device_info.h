@@ -1,6 +1,7 @@
 // What a GPU is: its fingerprint and limits, and its clocks at this moment.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "runtime/clocks.h"
@@ -12,6 +13,8 @@ namespace duet {
 DeviceInfo query_device_info(const CudaContext& context);
 // From sysfs on a Jetson, through NVML elsewhere.
 ClockReading read_clocks(const CudaContext& context);
+// NVML's; null on a Jetson, which has none.
+std::unique_ptr<EnergyCounter> open_energy_counter(const CudaContext& context);
 // "NVIDIA H100 80GB HBM3 (sm_90, 132 SMs), CUDA driver 13.0, SM clock 1980 of 1980 MHz, ..., 2026-01-31T12:00:00Z"
 std::string describe_environment(const DeviceInfo& info, const ClockReading& clocks);
 

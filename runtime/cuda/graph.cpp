@@ -202,10 +202,14 @@ class GraphExecutable : public Executable {
     }
   }
 
-  void run() override {
+  void run() override { run_queued(1); }
+
+  void run_queued(int count) override {
     guarded([&] {
       const NvtxRange range("duet replay");
-      DUET_CUDA_CHECK(context_.driver(), cuGraphLaunch(executable_.get(), stream_.get()));
+      for (int i = 0; i < count; ++i) {
+        DUET_CUDA_CHECK(context_.driver(), cuGraphLaunch(executable_.get(), stream_.get()));
+      }
       DUET_CUDA_CHECK(context_.driver(), cuStreamSynchronize(stream_.get()));
     });
   }

@@ -3,6 +3,10 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "base/error.h"
+
 namespace duet {
 namespace {
 
@@ -13,6 +17,7 @@ using Shutdown = int (*)();
 using HandleByPciBusId = int (*)(const char*, NvmlDevice*);
 using ReadKind = int (*)(NvmlDevice, unsigned int, unsigned int*);
 using ReadValue = int (*)(NvmlDevice, unsigned int*);
+using ReadEnergy = int (*)(NvmlDevice, unsigned long long*);
 
 constexpr unsigned int kSmClock = 1;
 constexpr unsigned int kMemoryClock = 2;
@@ -48,6 +53,12 @@ class Nvml {
     auto* call = function<ReadValue>(name);
     return call != nullptr && call(device, &value) == 0 ? value : 0;
   }
+  std::optional<unsigned long long> energy_mj(NvmlDevice device) const {
+    unsigned long long value = 0;
+    auto* call = function<ReadEnergy>("nvmlDeviceGetTotalEnergyConsumption");
+    if (call == nullptr || call(device, &value) != 0) return std::nullopt;
+    return value;
+  }
 
  private:
   template <typename Function>
@@ -56,6 +67,21 @@ class Nvml {
   }
   void* handle_ = nullptr;
   bool ready_ = false;
+};
+
+class NvmlEnergy : public EnergyCounter {
+ public:
+  NvmlEnergy(const std::string& pci_bus_id, const char* library) : nvml_(library), device_(nvml_.device(pci_bus_id)) {}
+  bool counts() const { return device_ != nullptr && nvml_.energy_mj(device_).has_value(); }
+  double read_mj() override {
+    const auto millijoules = nvml_.energy_mj(device_);
+    if (!millijoules) fail(ErrorKind::device, "NVML's energy counter could be read before and cannot be any more");
+    return static_cast<double>(*millijoules);
+  }
+
+ private:
+  Nvml nvml_;
+  NvmlDevice device_;
 };
 
 }  // namespace
@@ -79,6 +105,12 @@ ClockReading read_nvml_clocks(const std::string& pci_bus_id, const char* library
     reading.power_mode = fmt::format("{} W", limit / 1000);
   }
   return reading;
+}
+
+std::unique_ptr<EnergyCounter> open_nvml_energy(const std::string& pci_bus_id, const char* library) {
+  auto counter = std::make_unique<NvmlEnergy>(pci_bus_id, library);
+  if (!counter->counts()) return nullptr;
+  return counter;
 }
 
 }  // namespace duet

@@ -85,6 +85,7 @@ TEST(Nvml, IsUnknownWhereTheLibraryIsAbsent) {
   const ClockReading reading = read_nvml_clocks("0000:01:00.0", "libduet-no-such-nvml.so");
   EXPECT_EQ(reading.sm_clock_mhz, 0);
   EXPECT_EQ(reading.power_mode, "");
+  EXPECT_EQ(open_nvml_energy("0000:01:00.0", "libduet-no-such-nvml.so"), nullptr);
 }
 
 }  // namespace
