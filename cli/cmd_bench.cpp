@@ -1,12 +1,18 @@
 // `duet bench`: time stored plans on this device, the fused one beside the baseline.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "bench/energy.h"
 #include "bench/plan_suite.h"
+#include "cli/bench_kernels.h"
+#include "cli/bench_processes.h"
 #include "cli/command.h"
+#include "cli/data_files.h"
 #include "cli/plan_choice.h"
 #include "cli/stand_in.h"
 #include "cli/target.h"
@@ -22,32 +28,73 @@ struct BenchFlags {
   std::string target = "auto";
   std::vector<std::string> variants = {"fused-streams", "baseline"};
   std::string json_path;
+  std::string space = "default";
   int samples = 200;
+  double energy_s = 0;
+  double processes_s = 0;
+  bool kernels = false;
   bool cold = false;
   std::uint64_t seed = 1;
 };
 
-nlohmann::json results_json(const std::vector<BenchResult>& results, const std::vector<Plan>& plans,
-                            const std::map<std::string, std::string>& context, bool cold) {
+// Of each plan; none when energy was not asked for.
+using Energies = std::vector<EnergyFigures>;
+
+nlohmann::json energy_json(const EnergyFigures& energy) {
+  return {{"energy_mj", energy.energy_mj},
+          {"power_w", energy.power_w},
+          {"idle_power_w", energy.idle_power_w},
+          {"back_to_back_us", energy.back_to_back_us},
+          {"runs", energy.runs}};
+}
+
+nlohmann::json results_json(const std::vector<BenchResult>& results, const Energies& energies,
+                            const std::vector<Plan>& plans, const std::map<std::string, std::string>& context,
+                            bool cold) {
   nlohmann::json out{{"context", context}, {"caches", cold ? "cold" : "warm"}};
   for (std::size_t i = 0; i < results.size(); ++i) {
-    out["cases"].push_back({{"name", results[i].name},
-                            {"provenance", provenance_name(plans[i].provenance)},
-                            {"steps", plans[i].steps.size()},
-                            {"median_us", results[i].median_us},
-                            {"min_us", results[i].min_us},
-                            {"floor_us", plans[i].figures.floor_us},
-                            {"samples_us", results[i].samples_us}});
+    nlohmann::json entry{{"name", results[i].name},
+                         {"provenance", provenance_name(plans[i].provenance)},
+                         {"steps", plans[i].steps.size()},
+                         {"median_us", results[i].median_us},
+                         {"min_us", results[i].min_us},
+                         {"floor_us", plans[i].figures.floor_us},
+                         {"samples_us", results[i].samples_us}};
+    if (i < energies.size()) entry["energy"] = energy_json(energies[i]);
+    out["cases"].push_back(std::move(entry));
   }
   return out;
 }
 
-void print_results(const std::vector<BenchResult>& results, const std::vector<Plan>& plans) {
+void print_results(const std::vector<BenchResult>& results, const Energies& energies, const std::vector<Plan>& plans) {
   fmt::print("{:<48}{:>8}{:>12}{:>12}{:>12}\n", "plan", "steps", "median us", "min us", "floor us");
   for (std::size_t i = 0; i < results.size(); ++i) {
     fmt::print("{:<48}{:>8}{:>12.1f}{:>12.1f}{:>12.1f}\n", results[i].name, plans[i].steps.size(), results[i].median_us,
                results[i].min_us, plans[i].figures.floor_us);
   }
+  for (std::size_t i = 0; i < energies.size(); ++i) {
+    const EnergyFigures& energy = energies[i];
+    fmt::print("{}: {:.3f} mJ a run at {:.1f} W ({:.1f} W idle before), {} runs back to back, {:.1f} us each\n",
+               results[i].name, energy.energy_mj, energy.power_w, energy.idle_power_w, energy.runs,
+               energy.back_to_back_us);
+  }
+}
+
+Energies measure_energies(const Device& device, const std::vector<BenchCase>& cases,
+                          const std::vector<BenchResult>& results, double seconds) {
+  const std::unique_ptr<EnergyCounter> counter = device.energy_counter();
+  if (!counter) {
+    fail(ErrorKind::missing,
+         "--energy-s: {} counts no energy that can be read here: NVML is absent or has no counter (a Jetson has none; "
+         "sample its power rails with tegrastats)",
+         device.info().fingerprint.module);
+  }
+  Energies energies;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    energies.push_back(measure_energy(*counter, cases[i].run_many, results[i].median_us,
+                                      {.seconds = seconds, .idle_seconds = std::min(seconds, 1.0)}));
+  }
+  return energies;
 }
 
 // A tuning database keeps every sample; a shipped .duet file is left as it is.
@@ -69,33 +116,78 @@ void keep_results(const std::vector<BenchResult>& results, const BenchFlags& fla
   }
 }
 
-void bench(const BenchFlags& flags, const GlobalFlags& global) {
-  const Graph graph = flags.plan.graph.load();
-  const Target target = open_target(flags.target);
+Target open_gpu_target(const BenchFlags& flags) {
+  Target target = open_target(flags.target);
   if (!target.device || !target.device->info().can_measure) {
     fail(ErrorKind::missing,
          "'{}' cannot be timed here: a GPU and its driver are needed; `duet plans show` prints predictions",
          flags.target);
   }
+  return target;
+}
+
+std::map<std::string, std::string> context_of(const Target& target) {
+  return {{"duet_environment", target.device->environment_text()}, {"duet_version", version_text()}};
+}
+
+void bench_plans(const BenchFlags& flags, const GlobalFlags& global) {
+  const Graph graph = flags.plan.graph.load();
+  const Target target = open_gpu_target(flags);
   std::vector<Plan> plans;
   for (const std::string& variant : flags.variants) {
     plans.push_back(flags.plan.find(graph, target.name, *target.device, variant));
   }
   const auto weights = load_weights(graph, {}, flags.seed);
   const auto inputs = load_inputs(graph, {}, flags.seed);
-  const BenchOptions options{
-      .samples = flags.samples,
-      .json_path = flags.json_path,
-      .context = {{"duet_environment", target.device->environment_text()}, {"duet_version", version_text()}}};
+  const BenchOptions options{.samples = flags.samples, .json_path = flags.json_path, .context = context_of(target)};
   const auto cases =
       plan_cases(*target.device, plans, *weights, inputs, flags.cold ? CacheState::cold : CacheState::warm);
   const std::vector<BenchResult> results = run_suite(cases, options);
   keep_results(results, flags, *target.device);
+  Energies energies;
+  if (flags.energy_s > 0) energies = measure_energies(*target.device, cases, results, flags.energy_s);
   if (global.json) {
-    fmt::print("{}\n", results_json(results, plans, options.context, flags.cold).dump(2));
+    fmt::print("{}\n", results_json(results, energies, plans, options.context, flags.cold).dump(2));
   } else {
-    print_results(results, plans);
+    print_results(results, energies, plans);
   }
+}
+
+void bench_kernels(const BenchFlags& flags, const GlobalFlags& global) {
+  const Graph graph = flags.plan.graph.load();
+  const Target target = open_gpu_target(flags);
+  const Plan plan = flags.plan.find(graph, target.name, *target.device, flags.variants.front());
+  const SearchSpace space = load_search_space(find_data_file("schedules", flags.space));
+  KernelSuite suite(*target.device, target.spec, target.compiler.get(), flags.seed);
+  const KernelReport report{.plan = plan.key,
+                            .context = context_of(target),
+                            .ceilings = suite.measure_ceilings(space, graph.precision),
+                            .kernels = suite.time_kernels(graph, plan)};
+  if (global.json) {
+    fmt::print("{}\n", kernel_report_json(report).dump(2));
+  } else {
+    print_kernel_report(report);
+  }
+}
+
+void bench_processes(const BenchFlags& flags, const GlobalFlags& global) {
+  const ProcessBench request{.plan = flags.plan,
+                             .variant = flags.variants.front(),
+                             .target = flags.target,
+                             .seconds = flags.processes_s,
+                             .seed = flags.seed};
+  const std::vector<ProcessFigures> results = time_processes(request);
+  if (global.json) {
+    fmt::print("{}\n", process_figures_json(results).dump(2));
+  } else {
+    print_process_figures(results);
+  }
+}
+
+void bench(const BenchFlags& flags, const GlobalFlags& global) {
+  if (flags.processes_s > 0) return bench_processes(flags, global);
+  if (flags.kernels) return bench_kernels(flags, global);
+  bench_plans(flags, global);
 }
 
 }  // namespace
@@ -111,6 +203,23 @@ void add_bench_command(CLI::App& app, const GlobalFlags& global) {
       ->check(CLI::Range(1, 100000));
   command->add_option("--output", flags->json_path, "File for Google Benchmark's JSON");
   command->add_flag("--cold", flags->cold, "Flush the L2 cache before each run");
+  command
+      ->add_option("--energy-s", flags->energy_s,
+                   "Seconds of runs back to back, after the timing, whose energy is measured; 0: none")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  CLI::Option* kernels =
+      command->add_flag("--kernels", flags->kernels, "Time each distinct kernel of the first --variant by itself");
+  command->add_option("--space", flags->space, "With --kernels: where the kernels that show the ceilings come from")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--processes-s", flags->processes_s,
+          "Seconds of runs with each tower in a process of its own, alone and both at once; 0: none. Needs plans "
+          "made with --tower")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0))
+      ->excludes(kernels);
   command->add_option("--seed", flags->seed, "Of random weights and inputs")->capture_default_str();
   command->footer("Example: duet bench clip-vit-b32 --samples 500 --json > bench.json");
   command->callback([flags, &global] { bench(*flags, global); });

@@ -94,6 +94,9 @@ TEST_F(Help, WrongUsageIsOneLineAndExitsWithTwo) {
   expect_one_line(kUsage, {"tune", "tiny-dual", "--strategy", "luck"}, "luck");
   expect_one_line(kUsage, {"tune", "tiny-dual", "--mode", "sideways"}, "sideways");
   expect_one_line(kUsage, {"profile", "tiny-dual", "--replays", "0"}, "--replays");
+  expect_one_line(kUsage, {"bench", "tiny-dual", "--energy-s", "-1"}, "--energy-s");
+  expect_one_line(kUsage, {"bench", "tiny-dual", "--kernels", "--processes-s", "1"}, "--kernels");
+  expect_one_line(kUsage, {"bench", "tiny-dual", "--tower", "text", "--processes-s", "1"}, "leave out --tower");
   expect_one_line(kUsage, {"check", "tiny-dual", "--tower", "joint"}, "it has vision, text");
   expect_one_line(kUsage, {"plans"}, "subcommand");
   expect_one_line(kUsage, {"plans", "burn"}, "'burn' is not known");
@@ -116,6 +119,8 @@ TEST_F(Help, AMissingDriverIsOneSentence) {
   expect_one_line(kMissing, {"run", "tiny-dual"}, "no CUDA driver");
   expect_one_line(kMissing, {"bench", "tiny-dual"}, "no CUDA driver");
   expect_one_line(kMissing, {"profile", "tiny-dual"}, "no CUDA driver");
+  expect_one_line(kMissing, {"bench", "tiny-dual", "--kernels"}, "no CUDA driver");
+  expect_one_line(kMissing, {"bench", "tiny-dual", "--processes-s", "1"}, "no CUDA driver");
 }
 
 TEST_F(Help, StartsInUnderFiftyMilliseconds) {
