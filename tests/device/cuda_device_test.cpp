@@ -187,6 +187,21 @@ TEST_F(CudaDeviceTest, TimesArePlausible) {
   EXPECT_TRUE(device_->capture(quick)->time_us(0, CacheState::warm).empty());
 }
 
+TEST_F(CudaDeviceTest, QueuedRunsAreAllDoneAndTakeEnergy) {
+  const DeviceBuffer buffer(*device_, 256);
+  write_word(buffer.address(), 1);
+  const Launch step = slow_step(device_->load(kernel("slow_step", 1)), "step", buffer.address(), 1000, 1);
+  const std::unique_ptr<Executable> executable = device_->capture(std::span(&step, 1));
+  executable->run_queued(3);
+  EXPECT_EQ(read_word(buffer.address()), 15U);
+
+  const std::unique_ptr<EnergyCounter> counter = device_->energy_counter();
+  if (!counter) GTEST_SKIP() << "no energy counter here";
+  const double before_mj = counter->read_mj();
+  executable->run_queued(200'000);  // some 0.3 s
+  EXPECT_GT(counter->read_mj(), before_mj);
+}
+
 TEST_F(CudaDeviceTest, LargeSharedMemoryIsOptedInTo) {
   const int smem_bytes = device_->info().smem_bytes_per_block;
   const DeviceBuffer buffer(*device_, 256);
