@@ -95,15 +95,16 @@ bool is_tuning_database(const std::filesystem::path& path) {
 }
 
 struct PlanStore::State {
-  State(const std::filesystem::path& path, Mode open_mode)
-      : database(path, access_of(path, open_mode)), mode(open_mode) {}
+  State(std::unique_ptr<const Database> opened, Mode open_mode)
+      : owner(std::move(opened)), database(*owner), mode(open_mode) {}
 
   void require_writable() const {
     if (mode == Mode::read_only)
       fail(ErrorKind::internal, "{}: was opened read-only and cannot be changed", database.name());
   }
 
-  Database database;
+  std::unique_ptr<const Database> owner;
+  const Database& database;
   Mode mode;
 };
 
@@ -114,17 +115,17 @@ PlanStore::~PlanStore() = default;
 
 PlanStore PlanStore::open(const std::filesystem::path& path, Mode mode) {
   require_no_folder(path, mode);
-  auto state = std::make_unique<State>(path, mode);
+  auto database = std::make_unique<const Database>(path, access_of(path, mode));
   if (mode == Mode::tune) {
-    migrate_schema(state->database);
-    check_schema(state->database);
-    switch_to_wal(state->database);
-    state->database.execute(
-        "PRAGMA synchronous = NORMAL");  // with WAL: a kill loses nothing, a power cut the last commits
+    migrate_schema(*database);
+    check_schema(*database);
+    switch_to_wal(*database);
+    database->execute("PRAGMA synchronous = NORMAL");  // with WAL: a kill loses nothing, a power cut the last commits
   } else {
-    check_schema(state->database);
+    check_schema(*database);
+    if (is_of_older_version(*database)) database = migrated_copy(*database);
   }
-  return PlanStore(std::move(state));
+  return PlanStore(std::make_unique<State>(std::move(database), mode));
 }
 
 std::int64_t PlanStore::put(const Plan& plan) {

@@ -52,6 +52,8 @@ struct CandidateRecord {
   std::vector<double> samples_us{};
   std::string environment{};
   int attempts = 1;  // runs in which it was tried; more than one where the device or the harness failed before
+  int threads = 0, blocks_per_sm = 0;  // of a block; resident at once. 0: not recorded, by an older Duet
+  double cost_s = 0;                   // spent on compiling (nothing when cached), verifying and timing it
 };
 
 // Candidates of one search space that cannot run, counted by reason: no row each, since a space holds tens of
@@ -88,8 +90,9 @@ struct BenchmarkRecord {
 class PlanStore {
  public:
   enum class Mode { tune, read_only };
-  // tune: created when absent, WAL, migrations applied. read_only: immutable, schema not trusted.
-  // Throws Error(input): not a database, newer schema, damaged; Error(missing): no such file (read_only).
+  // tune: created when absent, WAL, migrations applied. read_only: immutable, schema not trusted; an older one is read
+  // as it would be after its migrations, and left as it is. Throws Error(input): not a database, newer schema, damaged;
+  // Error(missing): no such file (read_only).
   static PlanStore open(const std::filesystem::path& path, Mode mode);
   PlanStore(PlanStore&&) noexcept;
   PlanStore& operator=(PlanStore&&) noexcept;

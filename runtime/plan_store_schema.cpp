@@ -99,8 +99,15 @@ constexpr std::array<std::string_view, 3> kVersion3 = {
     "DELETE FROM candidates WHERE status = 'infeasible' AND source_hash = ''",
 };
 
+// Version 4. What a recorded space tells of a candidate beside its time; 0 of those that were tried before.
+constexpr std::array<std::string_view, 3> kVersion4 = {
+    "ALTER TABLE candidates ADD COLUMN threads INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE candidates ADD COLUMN blocks_per_sm INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE candidates ADD COLUMN cost_s REAL NOT NULL DEFAULT 0.0",
+};
+
 // Element i leads from version i to version i + 1. Append; never change one that was released.
-const std::array<std::span<const std::string_view>, 3> kMigrations = {kVersion1, kVersion2, kVersion3};
+const std::array<std::span<const std::string_view>, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
 constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
 
 using Objects = std::map<std::string, std::string>;  // "table plans" to its statement
@@ -113,21 +120,23 @@ Objects schema_objects(const Database& database) {
   return objects;
 }
 
-void apply_migrations(const Database& database, std::int64_t version) {
-  for (; version < kPresentVersion; ++version)
+void apply_migrations(const Database& database, std::int64_t from, std::int64_t to) {
+  for (std::int64_t version = from; version < to; ++version)
     for (const std::string_view sql : kMigrations[static_cast<std::size_t>(version)]) database.execute(sql);
   database.execute(fmt::format("PRAGMA application_id = {}", kApplicationId));
-  database.execute(fmt::format("PRAGMA user_version = {}", kPresentVersion));
+  database.execute(fmt::format("PRAGMA user_version = {}", to));
+}
+
+Objects objects_after(std::int64_t version) {
+  const Database database("schema", Database::Access::memory);
+  apply_migrations(database, 0, version);
+  return schema_objects(database);
 }
 
 // A fresh store went through the same statements as an old one: what they leave is what a file must hold.
-const Objects& expected_objects() {
-  static const Objects expected = [] {
-    const Database database("schema", Database::Access::memory);
-    apply_migrations(database, 0);
-    return schema_objects(database);
-  }();
-  return expected;
+Objects expected_objects(std::int64_t version) {
+  static const Objects present = objects_after(kPresentVersion);
+  return version == kPresentVersion ? present : objects_after(version);
 }
 
 std::string printable(std::string text) {
@@ -153,30 +162,36 @@ void migrate_schema(const Database& database) {
   const std::int64_t version = stored_version(database);  // another process may have been first
   if (version == 0 && !schema_objects(database).empty())
     fail(ErrorKind::input, "{}: is another program's database: give a new file's name", database.name());
-  apply_migrations(database, version);
+  apply_migrations(database, version, kPresentVersion);
   transaction.commit();
 }
 
 void check_schema(const Database& database) {
   const std::int64_t version = stored_version(database);
-  if (version != kPresentVersion)
-    fail(ErrorKind::input,
-         "{}: has no Duet tables of version {}, but {}: it is no plan store, or an older one that "
-         "must be opened for tuning once",
-         database.name(), kPresentVersion, version);
+  if (version == 0)
+    fail(ErrorKind::input, "{}: states no schema version: it is no plan store; give another file", database.name());
   if (database.integer("PRAGMA application_id") != kApplicationId)
     fail(ErrorKind::input, "{}: is not marked as a plan store of Duet", database.name());
-  const Objects found = schema_objects(database);
+  const Objects found = schema_objects(database), expected = expected_objects(version);
   for (const auto& [name, sql] : found) {
-    const auto wanted = expected_objects().find(name);
-    if (wanted == expected_objects().end())
+    const auto wanted = expected.find(name);
+    if (wanted == expected.end())
       fail(ErrorKind::input, "{}: holds a {}, which is not part of a plan store", database.name(), printable(name));
     if (wanted->second != sql)
       fail(ErrorKind::input, "{}: {} does not have the columns of schema {}", database.name(), printable(name),
-           kPresentVersion);
+           version);
   }
-  for (const auto& [name, sql] : expected_objects())
+  for (const auto& [name, sql] : expected)
     if (!found.contains(name)) fail(ErrorKind::input, "{}: {} is missing", database.name(), name);
+}
+
+bool is_of_older_version(const Database& database) { return stored_version(database) < kPresentVersion; }
+
+std::unique_ptr<Database> migrated_copy(const Database& older) {
+  auto copy = std::make_unique<Database>(older.name(), Database::Access::memory);
+  older.copy_into(*copy);
+  migrate_schema(*copy);
+  return copy;
 }
 
 }  // namespace duet

@@ -202,6 +202,23 @@ std::int64_t Database::integer(std::string_view sql) const {
 
 std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
 
+// Through bytes, not pages: a copied header would ask for a write-ahead log, which memory cannot have.
+void Database::copy_into(const Database& target) const {
+  constexpr std::int64_t kMaxCopyBytes = std::int64_t{1} << 30;
+  const std::int64_t bytes = integer("PRAGMA page_count") * integer("PRAGMA page_size");
+  if (bytes > kMaxCopyBytes)
+    fail(ErrorKind::input, "{}: {} bytes are too many to be read as an older store: open it for tuning once", name_,
+         bytes);
+  sqlite3_int64 size = 0;
+  unsigned char* image = sqlite3_serialize(handle_.get(), "main", &size, 0);
+  if (image == nullptr) fail_with(nullptr, name_, SQLITE_NOMEM);
+  constexpr sqlite3_int64 kJournalVersionsAt = 18, kHeaderBytes = 100;
+  if (size >= kHeaderBytes) image[kJournalVersionsAt] = image[kJournalVersionsAt + 1] = 1;
+  require_ok(target.handle_.get(), name_,
+             sqlite3_deserialize(target.handle_.get(), "main", image, size, size,
+                                 SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE));
+}
+
 Transaction::Transaction(const Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
 
 Transaction::~Transaction() {

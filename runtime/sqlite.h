@@ -62,6 +62,8 @@ class Database {
   // One value of a statement that gives one row.
   std::int64_t integer(std::string_view sql) const;
   std::int64_t last_insert_id() const;
+  // Replaces everything in a private one. Throws Error(input) when this one is larger than a gigabyte.
+  void copy_into(const Database& target) const;
 
  private:
   struct Close {

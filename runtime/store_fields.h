@@ -117,6 +117,9 @@ constexpr auto kCandidateOutcomeFields = [](auto& row, auto& candidate) {
   row("predicted_us", candidate.predicted_us);
   row("environment", candidate.environment);
   row("attempts", candidate.attempts);
+  row("threads", candidate.threads);
+  row("blocks_per_sm", candidate.blocks_per_sm);
+  row("cost_s", candidate.cost_s);
 };
 
 constexpr auto kSessionRequestFields = [](auto& row, auto& session) {

@@ -35,6 +35,7 @@ CandidateRecord make_record(const KernelCandidate& candidate, std::string source
   record.config = config_text(candidate.tile);
   record.source_hash = std::move(source_hash);
   record.smem_bytes = candidate.smem_bytes;
+  record.threads = candidate.threads;
   return record;
 }
 
@@ -266,7 +267,9 @@ SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, c
   record.registers = compiled.image.registers;
   record.spill_bytes = compiled.image.spill_bytes;
   const CostBreakdown cost = predict(candidate, traffic_, tools_.spec, compiled.image.registers);
+  record.blocks_per_sm = cost.blocks_per_sm;
   record.predicted_us = cost.total_us;
+  record.cost_s = compiled.compile_s;
   const CandidateRecord* known = log_.find(record.config, record.source_hash);
   if (known != nullptr && known->status != kStatusOk) record.attempts = known->attempts + 1;
   const bool settled = is_settled(known) && compiled.ok;
@@ -293,7 +296,9 @@ SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, c
 bool KernelTuner::verify(const Plan& plan, CandidateRecord& record) {
   const auto start = Clock::now();
   const Verification verification = verifier().verify(*tools_.device, plan);
-  counts_.verify_s += seconds_since(start);
+  const double verify_s = seconds_since(start);
+  counts_.verify_s += verify_s;
+  record.cost_s += verify_s;
   record.norm_error = verification.norm_error;
   record.max_error = verification.element_error;
   if (verification.status == VerificationStatus::ok) {
@@ -328,7 +333,9 @@ void KernelTuner::measure(const Plan& plan, const SearchLimits& limits, Candidat
     ++counts_.failed;
     refuse(record, verification_status_name(VerificationStatus::device_fault), error.what());
   }
-  counts_.measure_s += seconds_since(start);
+  const double measure_s = seconds_since(start);
+  counts_.measure_s += measure_s;
+  record.cost_s += measure_s;
 }
 
 // A fault can leave a GPU's context dead for the rest of the process. The emulator starts anew.

@@ -133,6 +133,12 @@ TEST_F(DamagedStore, ForeignSchemasAreRefused) {
                        "view v");
 }
 
+// Of each version exactly its own tables are taken, before anything of it is migrated.
+TEST_F(DamagedStore, ForeignSchemasOfOlderVersionsAreRefused) {
+  expect_refused_after("PRAGMA user_version = 3", "does not have the columns of schema 3");
+  expect_refused_after("PRAGMA user_version = 1", "which is not part of a plan store");
+}
+
 TEST_F(DamagedStore, ChangedRowsAreRefused) {
   expect_refused_after("UPDATE images SET bytes = zeroblob(3000)", "do not match their hash");
   expect_refused_after("UPDATE images SET bytes = 'text'", "column 'bytes' does not hold bytes");

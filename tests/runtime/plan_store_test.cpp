@@ -33,7 +33,10 @@ CandidateRecord sample_candidate(int index) {
           .median_us = 12.5,
           .predicted_us = 11,
           .samples_us = {12.5, 12.4, 12.6},
-          .environment = "918 MHz"};
+          .environment = "918 MHz",
+          .threads = 128,
+          .blocks_per_sm = 3,
+          .cost_s = 0.75};
 }
 
 bool same(const CandidateRecord& a, const CandidateRecord& b) {
@@ -41,12 +44,21 @@ bool same(const CandidateRecord& a, const CandidateRecord& b) {
          a.status == b.status && a.detail == b.detail && a.provenance == b.provenance && a.registers == b.registers &&
          a.spill_bytes == b.spill_bytes && a.smem_bytes == b.smem_bytes && a.max_error == b.max_error &&
          a.norm_error == b.norm_error && a.median_us == b.median_us && a.predicted_us == b.predicted_us &&
-         a.samples_us == b.samples_us && a.environment == b.environment;
+         a.samples_us == b.samples_us && a.environment == b.environment && a.threads == b.threads &&
+         a.blocks_per_sm == b.blocks_per_sm && a.cost_s == b.cost_s;
 }
 
 class Store : public testing::Test {
  protected:
   PlanStore tune() { return PlanStore::open(path_, PlanStore::Mode::tune); }
+  PlanStore read() { return PlanStore::open(path_, PlanStore::Mode::read_only); }
+  // What version 4 added to a store is taken from it.
+  void make_version_3(const std::filesystem::path& path) const {
+    const Database database(path, Database::Access::read_write);
+    for (const char* column : {"threads", "blocks_per_sm", "cost_s"})
+      database.execute(fmt::format("ALTER TABLE candidates DROP COLUMN {}", column));
+    database.execute("PRAGMA user_version = 3");
+  }
   TempDir dir_;
   std::filesystem::path path_ = dir_ / "plans #1?.db";  // characters that mean something in a URI
 };
@@ -215,6 +227,7 @@ TEST_F(Store, WhatCannotRunIsCountedByReason) {
 // Version 2 had a row for each candidate that could not run.
 TEST_F(Store, RowsOfTheInfeasibleBecomeCountsWhenAnOlderStoreIsOpened) {
   tune().record(sample_candidate(1));
+  make_version_3(path_);
   {
     const Database database(path_, Database::Access::read_write);
     database.execute("DROP TABLE infeasible");
@@ -230,6 +243,31 @@ TEST_F(Store, RowsOfTheInfeasibleBecomeCountsWhenAnOlderStoreIsOpened) {
   EXPECT_EQ(store.infeasible("Orin", "gemm"), (std::vector<InfeasibleCount>{{"", "too wide", 3}}));
   EXPECT_TRUE(store.candidates("Orin", "gemm").empty());
   EXPECT_EQ(store.candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").size(), 1u);
+}
+
+// A tuning database, and a shipped file that nothing may write to.
+TEST_F(Store, AnOlderStoreIsReadAndLeftAsItIs) {
+  const std::filesystem::path shipped = dir_ / "clip.duet";
+  {
+    PlanStore store = tune();
+    store.record(sample_candidate(1));
+    store.export_to(shipped, {store.put(sample_plan())});
+  }
+  for (const std::filesystem::path& path : {path_, shipped}) {
+    make_version_3(path);
+    const std::string before = read_text_file(path, 1 << 20);
+    const PlanStore store = PlanStore::open(path, PlanStore::Mode::read_only);
+    EXPECT_EQ(store.load(store.list().at(0).id), sample_plan());
+    store.export_to(dir_ / "again.duet", {store.list().at(0).id});
+    EXPECT_EQ(read_text_file(path, 1 << 20), before);
+  }
+  const CandidateRecord old = read().candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").at(0);
+  EXPECT_EQ(old.median_us, 12.5);
+  EXPECT_EQ(old.threads, 0);
+  EXPECT_EQ(old.blocks_per_sm, 0);
+  EXPECT_EQ(old.cost_s, 0);
+  tune().record(sample_candidate(1));  // opened for tuning, it is brought to the present version
+  EXPECT_TRUE(same(read().candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").at(0), sample_candidate(1)));
 }
 
 TEST_F(Store, SessionsAreRowsFromTheirBeginning) {

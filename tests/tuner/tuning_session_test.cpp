@@ -179,7 +179,13 @@ TEST_F(MeasuringSession, PlansAreVerifiedAndMeasured) {
   EXPECT_EQ(device_.live_allocations(), 0u);
   const auto records = store_.candidates(device_text(report.plan.key.device), kAddProblem);
   EXPECT_EQ(static_cast<int>(records.size()), report.candidates);
-  for (const CandidateRecord& record : records) EXPECT_EQ(record.provenance, Provenance::measured);
+  for (const CandidateRecord& record : records) {
+    EXPECT_EQ(record.provenance, Provenance::measured);
+    EXPECT_EQ(record.threads % 32, 0);
+    EXPECT_GT(record.threads, 0);
+    EXPECT_GT(record.blocks_per_sm, 0);
+    EXPECT_GT(record.cost_s, 0);
+  }
 }
 
 TEST_F(MeasuringSession, WhatWasMeasuredIsNotMeasuredAgain) {
