@@ -85,6 +85,26 @@ std::vector<CandidateRecord> read_candidates(const Database& database, std::stri
   return records;
 }
 
+std::vector<CandidateSpace> read_candidate_spaces(const Database& database) {
+  Statement statement = database.prepare(
+      "SELECT device, problem, count(*), sum(timed), sum(status != 'ok'), "
+      "coalesce(min(CASE WHEN timed THEN median_us END), 0.0) FROM (SELECT device, problem, status, median_us, "
+      "coalesce(provenance = 'measured' AND status = 'ok' AND median_us > 0, 0) AS timed FROM candidates) "
+      "GROUP BY device, problem ORDER BY device, problem");
+  std::vector<CandidateSpace> spaces;
+  while (statement.step()) {
+    RowReader reader(statement, database.name());
+    CandidateSpace& space = spaces.emplace_back();
+    reader("device", space.device);
+    reader("problem", space.problem);
+    reader("candidates", space.candidates);
+    reader("timed", space.timed);
+    reader("failed", space.failed);
+    reader("best_us", space.best_us);
+  }
+  return spaces;
+}
+
 void replace_infeasible(const Database& database, std::string_view device, std::string_view problem,
                         std::string_view space, std::span<const InfeasibleCount> counts) {
   Statement clear = database.prepare("DELETE FROM infeasible WHERE device = ? AND problem = ? AND space = ?");

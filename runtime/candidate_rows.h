@@ -20,6 +20,8 @@ void write_candidate(const Database& database, const CandidateRecord& candidate,
 std::vector<CandidateRecord> read_candidates(const Database& database, std::string_view condition,
                                              const std::vector<std::string_view>& values);
 
+std::vector<CandidateSpace> read_candidate_spaces(const Database& database);
+
 // The counts of one space. Call inside a transaction.
 void replace_infeasible(const Database& database, std::string_view device, std::string_view problem,
                         std::string_view space, std::span<const InfeasibleCount> counts);

@@ -205,6 +205,8 @@ std::vector<CandidateRecord> PlanStore::candidates(std::string_view device, std:
   return read_candidates(state_->database, "device = ? AND problem = ?", {device, problem});
 }
 
+std::vector<CandidateSpace> PlanStore::spaces() const { return read_candidate_spaces(state_->database); }
+
 void PlanStore::record_infeasible(std::string_view device, std::string_view problem, std::string_view space,
                                   std::span<const InfeasibleCount> counts) {
   state_->require_writable();

@@ -56,6 +56,13 @@ struct CandidateRecord {
   double cost_s = 0;                   // spent on compiling (nothing when cached), verifying and timing it
 };
 
+// What is recorded of one problem on one device, in numbers.
+struct CandidateSpace {
+  std::string device{}, problem{};
+  int candidates = 0, timed = 0, failed = 0;  // the rest ran, and was not timed
+  double best_us = 0;                         // of those timed
+};
+
 // Candidates of one search space that cannot run, counted by reason: no row each, since a space holds tens of
 // thousands.
 struct InfeasibleCount {
@@ -112,6 +119,8 @@ class PlanStore {
   std::optional<CandidateRecord> find_candidate(std::string_view device, std::string_view problem,
                                                 std::string_view config, std::string_view source_hash) const;
   std::vector<CandidateRecord> candidates(std::string_view device, std::string_view problem) const;
+  // By device and problem.
+  std::vector<CandidateSpace> spaces() const;
 
   // Replaces what an earlier run recorded of the space that `counts` are of. Each reason comes once.
   void record_infeasible(std::string_view device, std::string_view problem, std::string_view space,

@@ -1,7 +1,9 @@
 // The commands at work: check, generate, tune, plans, run, in text and JSON.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "runtime/plan_store.h"
 #include "tests/cli/cli_fixture.h"
 
 namespace duet {
@@ -53,6 +55,36 @@ TEST_F(Commands, GenerateWritesSourcesThatStandAlone) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / "kernels" / "templates" / "gemm.cuh"));
   const nlohmann::json unfused = expect_json({"generate", "tiny-dual", "--output", "unfused", "--unfused", "--json"});
   EXPECT_GE(unfused.size(), kernels.size());
+}
+
+TEST_F(Commands, SpacesAreListedAndExported) {
+  PlanStore store = PlanStore::open(folder_ / "t.db", PlanStore::Mode::tune);
+  CandidateRecord candidate{
+      .device = "GPU, 700 W", .problem = "gemm m=50", .status = "ok", .provenance = Provenance::measured};
+  for (const int stages : {2, 3}) {
+    candidate.config = fmt::format("stages={}", stages);
+    candidate.median_us = 10.0 * stages;
+    store.record(candidate);
+  }
+  const nlohmann::json spaces = expect_json({"spaces", "list", "--db", "t.db", "--json"});
+  ASSERT_EQ(spaces.size(), 1u);
+  EXPECT_EQ(spaces[0]["problem"], "gemm m=50");
+  EXPECT_EQ(spaces[0]["candidates"], 2);
+  EXPECT_EQ(spaces[0]["best_us"], 20);
+  EXPECT_NE(expect_exit(0, {"spaces", "list", "--db", "t.db"}).out.find("20.00  gemm m=50"), std::string::npos);
+  const Arguments arguments{"spaces", "export", "--db", "t.db", "--output", "out", "--json"};
+  const std::string file = expect_json(arguments).at(0)["file"];
+  EXPECT_EQ(file, "out/GPU,_700_W/gemm_m=50.csv.gz");
+  const std::string written = read_text_file(folder_ / file, 1 << 20);
+  EXPECT_EQ(written.substr(0, 2), "\x1f\x8b");
+  expect_exit(0, arguments);
+  EXPECT_EQ(read_text_file(folder_ / file, 1 << 20), written);
+}
+
+TEST_F(Commands, WithoutTimesThereIsNoSpaceToExport) {
+  expect_exit(0, short_tune("t.db"));
+  EXPECT_NE(expect_exit(6, {"spaces", "export", "--db", "t.db"}).err.find("was timed"), std::string::npos);
+  EXPECT_GT(expect_json({"spaces", "list", "--db", "t.db", "--json"}).size(), 3u);
 }
 
 TEST_F(Commands, TunePlansAndRunWorkTogether) {

@@ -11,6 +11,7 @@ void use(const duet::PlanStore& store) {
     duet::expect_value_or_refusal([&] { duet::describe_plan(store.load(summary.id)); });
   duet::expect_value_or_refusal([&] { store.find(key); });
   duet::expect_value_or_refusal([&] { store.candidates("device", "problem"); });
+  duet::expect_value_or_refusal([&] { store.spaces(); });
   duet::expect_value_or_refusal([&] { store.infeasible("device", "problem"); });
 }
 

@@ -270,6 +270,33 @@ TEST_F(Store, AnOlderStoreIsReadAndLeftAsItIs) {
   EXPECT_TRUE(same(read().candidates("Orin NX 25W", "gemm f16 m=50 n=2304 k=768").at(0), sample_candidate(1)));
 }
 
+TEST_F(Store, SpacesAreCountedByDeviceAndProblem) {
+  PlanStore store = tune();
+  EXPECT_TRUE(store.spaces().empty());
+  for (int i = 0; i < 4; ++i) {
+    CandidateRecord candidate = sample_candidate(i);
+    candidate.median_us = 10 - i;
+    if (i == 1) candidate.status = "crash";
+    if (i == 2) candidate.median_us = 0;
+    if (i == 3) candidate.provenance = Provenance::emulated;
+    store.record(candidate);
+  }
+  CandidateRecord other = sample_candidate(0);
+  other.device = "AGX";
+  other.status = "spills";
+  store.record(other);
+  const std::vector<CandidateSpace> spaces = store.spaces();
+  ASSERT_EQ(spaces.size(), 2u);
+  EXPECT_EQ(spaces[0].device, "AGX");
+  EXPECT_EQ(spaces[0].failed, 1);
+  EXPECT_EQ(spaces[0].best_us, 0);
+  EXPECT_EQ(spaces[1].problem, "gemm f16 m=50 n=2304 k=768");
+  EXPECT_EQ(spaces[1].candidates, 4);
+  EXPECT_EQ(spaces[1].timed, 1);
+  EXPECT_EQ(spaces[1].failed, 1);
+  EXPECT_EQ(spaces[1].best_us, 10);
+}
+
 TEST_F(Store, SessionsAreRowsFromTheirBeginning) {
   PlanStore store = tune();
   SessionRecord session{.device = "Orin NX 25W", .model = "clip", .variant = "baseline", .settings = "{}"};
