@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "runtime/safetensors.h"
 #include "tests/cli/cli_fixture.h"
+#include "tests/support/png_file.h"
 
 namespace duet {
 namespace {
@@ -90,6 +91,14 @@ std::vector<std::pair<std::string, std::string>> bad_graphs() {
       {"negative shape",
        "duet: 1\nname: g\ninputs: {x: {dtype: float, shape: [B, -4]}}\n"
        "towers: {t: {nodes: [{name: n, op: gelu, input: x}]}}\noutputs: {y: t.n}\n"},
+      {"a size that is no number",
+       "duet: 1\nname: g\ninputs: {x: {dtype: float, shape: [B, .nan]}}\n"
+       "towers: {t: {nodes: [{name: n, op: gelu, input: x}]}}\noutputs: {y: t.n}\n"},
+      {"an infinite size",
+       "duet: 1\nname: g\ninputs: {x: {dtype: float, shape: [B, .inf]}}\n"
+       "towers: {t: {nodes: [{name: n, op: gelu, input: x}]}}\noutputs: {y: t.n}\n"},
+      {"an epsilon that is no number",
+       kHead + "      - {name: n, op: layer_norm, input: x, weights: w, epsilon: .nan}\noutputs: {y: t.n}\n"},
       {"endless repeat",
        kHead +
            "      - {repeat: r, count: 1000000000, index: i, carry: c, from: x, yield: n, body: [{name: n, op: gelu, "
@@ -115,7 +124,7 @@ TEST_F(Hostile, Graphs) {
   refused("an endless path", {kInput}, {"check", repeated("a", 5000) + ".yaml"});
   refused("another program's file", {kInput}, {"check", "/etc/passwd"});
   refused("an empty name", {kUsage, kInput}, {"check", ""});
-  EXPECT_GE(cases_, 39);
+  EXPECT_GE(cases_, 42);
 }
 
 TEST_F(Hostile, UnreadableFiles) {
@@ -139,13 +148,15 @@ TEST_F(Hostile, SpacesAndDevices) {
   refused("a line break in a key", {kInput},
           tune(write("s.yaml", "duet_schedule: 1\nname: s\n\"f\\nt\": {radix: [2]}\n")));
   refused("a negative value", {kInput}, tune(write("s.yaml", "duet_schedule: 1\nname: s\ngemm: {block_m: [-16]}\n")));
+  refused("a value that is no number", {kInput},
+          tune(write("s.yaml", "duet_schedule: 1\nname: s\ngemm: {block_m: [.nan]}\n")));
   refused("an unknown device", {kInput}, {"check", "tiny-dual", "--device", "nope"});
   refused("a path as device", {kInput}, {"check", "tiny-dual", "--device", "../../etc/passwd"});
   refused("an unknown mode", {kInput}, {"check", "tiny-dual", "--device", "jetson-orin-nx-16gb@9000W"});
   refused("an unknown target", {kInput}, {"tune", "tiny-dual", "--target", "nope", "--db", "x.db"});
   refused("an unknown rule", {kUsage, kInput},
           {"tune", "tiny-dual", "--target", "emulator", "--disable-rule", "nope", "--db", "x.db"});
-  EXPECT_EQ(cases_, 11);
+  EXPECT_EQ(cases_, 12);
 }
 
 TEST_F(Hostile, Databases) {
@@ -203,6 +214,13 @@ TEST_F(Hostile, Weights) {
       {"a shape that overflows",
        safetensors(R"({"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}})", "12345678")},
       {"an unknown type", safetensors(R"({"w":{"dtype":"Q3","shape":[2],"data_offsets":[0,8]}})", "12345678")},
+      {"ranges that overlap", safetensors(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                          R"("b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+                                          "123456789012")},
+      {"a size that is no number",
+       safetensors(R"({"w":{"dtype":"F32","shape":[NaN],"data_offsets":[0,8]}})", "12345678")},
+      {"a type that does not fill its range",
+       safetensors(R"({"w":{"dtype":"F16","shape":[2],"data_offsets":[0,8]}})", "12345678")},
       {"none of the model's", safetensors(entry, "12345678")},
   };
   for (const auto& [name, content] : files)
@@ -216,7 +234,7 @@ TEST_F(Hostile, Weights) {
   refused("an absent file", {kInput, kMissing}, with("absent.safetensors"));
   write("checkpoint/model.safetensors.index.json", R"({"weight_map":{"w":"../../../etc/passwd"}})");
   refused("an index that leads elsewhere", {kInput}, with("checkpoint"));
-  EXPECT_EQ(cases_, 13);
+  EXPECT_EQ(cases_, 16);
 }
 
 TEST_F(Hostile, Inputs) {
@@ -238,6 +256,7 @@ TEST_F(Hostile, Inputs) {
       {"another shape", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", "12345678")},
       {"another type", npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "12345678")},
       {"a huge shape", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (999999999999, 999999999999), }", "")},
+      {"a size that is no number", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (nan,), }", "1234")},
       {"code", npy("__import__('os').system('true')", "")},
       {"control characters", npy("{'descr': '<f4\n', 'fortran_order': False, 'shape': (1,), }", "1234")},
   };
@@ -255,7 +274,90 @@ TEST_F(Hostile, Inputs) {
   refused("ids beyond the vocabulary", {kInput},
           with("input_ids=" +
                write("ids.npy", npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1, 13), }", large))));
-  EXPECT_EQ(cases_, 15);
+  EXPECT_EQ(cases_, 16);
+}
+
+std::string golden_image(const std::string& name) {
+  return read_text_file(std::filesystem::path(DUET_SOURCE_DIR) / "tests/frontend/golden/images" / name, 1 << 20);
+}
+
+// A JPEG whose frame header says that it is 65,500 pixels wide and high.
+std::string jpeg_bomb() {
+  std::string file = golden_image("420.jpg");
+  const std::size_t frame = file.find("\xff\xc0");
+  for (const std::size_t offset : {5, 7}) file.replace(frame + offset, 2, "\xff\xdc");
+  return file;
+}
+
+std::vector<std::pair<std::string, std::string>> bad_images() {
+  const std::string png = golden_image("odd.png"), jpeg = golden_image("420.jpg");
+  return {
+      {"empty", ""},
+      {"text", "a photo of a cat\n"},
+      {"another format", "GIF89a\x01\x01"},
+      {"half a PNG", png.substr(0, png.size() / 2)},
+      {"half a JPEG", jpeg.substr(0, jpeg.size() / 2)},
+      {"a PNG without its last byte", png.substr(0, png.size() - 1)},
+      {"a JPEG without its last byte", jpeg.substr(0, jpeg.size() - 1)},
+      {"the signature alone", png.substr(0, 8)},
+      {"a PNG of no width", png_header(0, 10)},
+      {"a PNG of 4e18 pixels", png_header(2000000000, 2000000000) + png_chunk("IDAT", "x")},
+      {"a PNG of 64 million pixels in one byte", png_header(8000, 8000) + png_chunk("IDAT", "x")},
+      {"a PNG one pixel wide", png_header(1, 60000000) + png_chunk("IDAT", "x")},
+      {"a JPEG of 4 billion pixels", jpeg_bomb()},
+      {"CMYK", golden_image("cmyk.jpg")},
+      {"16-bit grey", golden_image("grey16.png")},
+  };
+}
+
+TEST_F(Hostile, Images) {
+  limited_.memory_bytes = 0;
+  const std::string good = store();
+  const auto with = [&](const std::string& image) {
+    return Arguments{"run", "tiny-dual", "--target", "emulator", "--db", good, "--image", image};
+  };
+  for (const auto& [name, content] : bad_images()) refused(name, {kInput}, with(write("photo", content)));
+  refused("an absent file", {kInput}, with("absent.jpg"));
+  refused("a folder", {kInput}, with("."));
+  refused("a device", {kInput}, with("/dev/zero"));
+  const std::string photo = write("photo.png", golden_image("odd.png"));
+  for (const char* settings : {"", "{", R"({"rescale_factor": NaN})", R"({"size": {"shortest_edge": 1e9}})"}) {
+    Arguments arguments = with(photo);
+    arguments.insert(arguments.end(), {"--processor", write("processor.json", settings)});
+    refused(std::string("settings ") + settings, {kInput}, arguments);
+  }
+  EXPECT_EQ(cases_, 22);
+}
+
+TEST_F(Hostile, Tokenizers) {
+  limited_.memory_bytes = 0;
+  const std::string good = store();
+  const std::string vocabulary = R"({"a": 0, "<|startoftext|>": 1, "<|endoftext|>": 2})";
+  const std::vector<std::tuple<std::string, std::string, std::string>> files{
+      {"no JSON", "{", ""},
+      {"deep JSON", repeated("[", 500000), ""},
+      {"ids that are none", R"({"a": 1.5})", ""},
+      {"a merge of what is not there", vocabulary, "a b\n"},
+      {"bad UTF-8", "{\"\xff\": 1}", ""},
+  };
+  std::filesystem::create_directory(folder_ / "words");
+  const Arguments arguments{"run", "tiny-dual", "--target", "emulator", "--db", good, "--text", "a", "--tokenizer"};
+  const auto with = [&](const std::string& folder) {
+    Arguments all = arguments;
+    all.push_back(folder);
+    return all;
+  };
+  refused("an empty folder", {kInput, kMissing}, with("words"));
+  refused("an absent folder", {kInput, kMissing}, with("absent"));
+  for (const auto& [name, vocab, merges] : files) {
+    write("words/vocab.json", vocab);
+    write("words/merges.txt", merges);
+    refused(name, {kInput}, with("words"));
+  }
+  std::filesystem::create_directory(folder_ / "pieces");
+  write("pieces/tokenizer.model", std::string(11, '\xff'));
+  refused("a model that is none", {kInput}, with("pieces"));
+  EXPECT_EQ(cases_, 8);
 }
 
 TEST_F(Hostile, Flags) {
