@@ -17,7 +17,7 @@ namespace duet {
 namespace {
 
 constexpr std::uint64_t kMaxFileBytes = 1 << 16;
-constexpr int kMaxValue = 65536;
+constexpr int kMaxValue = 1 << 20;
 constexpr std::int64_t kMaxCombinations = 1'000'000;
 constexpr std::string_view kGemmLimits = "gemm_limits";
 

@@ -72,7 +72,7 @@ std::shared_ptr<const CudaDriver> load_cuda_driver(const char* library) {
 #undef DUET_CUDA_RESOLVE
 #define DUET_CUDA_FIND(function, version, parameters) find_function(resolve, driver->function, #function, version);
   DUET_CUDA_GREEN_FUNCTIONS(DUET_CUDA_FIND)
-  DUET_CUDA_TENSOR_FUNCTIONS(DUET_CUDA_FIND)
+  DUET_CUDA_OPTIONAL_FUNCTIONS(DUET_CUDA_FIND)
 #undef DUET_CUDA_FIND
   initialise(*driver);
   return driver;

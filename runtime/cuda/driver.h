@@ -76,18 +76,19 @@ namespace duet {
 #define DUET_CUDA_GREEN_FUNCTIONS(X)
 #endif
 
-// Tensor maps. Null where the driver does not know them.
-#define DUET_CUDA_TENSOR_FUNCTIONS(X)                                                                             \
+// Null where the driver is older: tensor maps, and what a kernel's parameters are.
+#define DUET_CUDA_OPTIONAL_FUNCTIONS(X)                                                                           \
   X(cuTensorMapEncodeTiled, 12000,                                                                                \
     (CUtensorMap * map, CUtensorMapDataType type, cuuint32_t rank, void* address, const cuuint64_t* extents,      \
      const cuuint64_t* strides, const cuuint32_t* box, const cuuint32_t* steps, CUtensorMapInterleave interleave, \
-     CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill))
+     CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill))                 \
+  X(cuKernelGetParamInfo, 12040, (CUkernel kernel, size_t index, size_t * offset, size_t * size))
 
 struct CudaDriver {
 #define DUET_CUDA_MEMBER(function, version, parameters) CUresult(CUDAAPI* function) parameters = nullptr;
   DUET_CUDA_FUNCTIONS(DUET_CUDA_MEMBER)
   DUET_CUDA_GREEN_FUNCTIONS(DUET_CUDA_MEMBER)
-  DUET_CUDA_TENSOR_FUNCTIONS(DUET_CUDA_MEMBER)
+  DUET_CUDA_OPTIONAL_FUNCTIONS(DUET_CUDA_MEMBER)
 #undef DUET_CUDA_MEMBER
   int version = 0;  // as cuDriverGetVersion gives it: 13000 is CUDA 13.0
 

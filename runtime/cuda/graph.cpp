@@ -117,13 +117,24 @@ class Recorder {
                         [&](int wait) { return launches_[static_cast<std::size_t>(wait)].stream != launch.stream; });
   }
 
+  // The driver reads as many bytes as the kernel declares, whatever it is given.
+  void require_param_size(const Launch& launch) const {
+    if (driver_.cuKernelGetParamInfo == nullptr || launch.params.empty()) return;
+    auto* kernel = reinterpret_cast<CUkernel>(launch.kernel.handle);
+    std::size_t offset = 0, size = 0;
+    DUET_CUDA_CHECK(driver_, cuKernelGetParamInfo(kernel, 0, &offset, &size));
+    if (size != launch.params.size())
+      fail(ErrorKind::device, "launch {}: {} bytes of parameters for a kernel that takes {}", launch.name,
+           launch.params.size(), size);
+  }
+
   void record_launch(const Launch& launch, std::size_t own, bool overlap) const {
     const NvtxLaunchRanges ranges(launch.name);
-    // A buffer with its size, so that the driver can refuse a parameter block of the wrong length.
+    // By pointer: passed as a buffer with its size, which the driver would check, a block that is aligned to 64 bytes
+    // (tensor maps) arrives displaced. Seen with driver 580.
+    require_param_size(launch);
     std::vector<std::byte> params = launch.params;
-    std::size_t size = params.size();
-    void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, params.data(), CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
-                     CU_LAUNCH_PARAM_END};
+    void* pointers[] = {params.data()};
     auto* function = reinterpret_cast<CUfunction>(launch.kernel.handle);
     const auto as_unsigned = [](int value) { return static_cast<unsigned int>(value); };
     CUlaunchAttribute serialization{};
@@ -139,8 +150,7 @@ class Recorder {
     config.hStream = stream(own);
     config.attrs = &serialization;
     config.numAttrs = overlap ? 1 : 0;
-    const CUresult result =
-        driver_.cuLaunchKernelEx(&config, function, nullptr, params.empty() ? nullptr : static_cast<void**>(extra));
+    const CUresult result = driver_.cuLaunchKernelEx(&config, function, params.empty() ? nullptr : pointers, nullptr);
     if (result == CUDA_SUCCESS) return;
     fail(ErrorKind::device, "launch {} (grid {}x{}x{}, {} threads, {} bytes of shared memory): {}", launch.name,
          launch.grid.x, launch.grid.y, launch.grid.z, launch.threads, launch.smem_bytes, driver_.error_text(result));
