@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "runtime/energy.h"
 #include "runtime/plan.h"
 
@@ -90,7 +91,10 @@ class Device {
   virtual void prepare(std::span<const std::string> sources) { static_cast<void>(sources); }
   // The driver's description of a matrix at `address` for the tensor memory accelerator.
   // Throws Error(missing) where the device has none.
-  virtual std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec& spec, DeviceAddress address);
+  virtual std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec&, DeviceAddress) {
+    fail(ErrorKind::missing, "{} has no tensor memory accelerator, which this plan was made for; tune for this device",
+         info().fingerprint.module);
+  }
   // Turns launches into one executable: streams fork and join inside it.
   virtual std::unique_ptr<Executable> capture(std::span<const Launch> launches) = 0;
 };

@@ -16,6 +16,8 @@ constexpr double kSmemBytesPerClock = 128;
 constexpr double kL2BytesPerClock = 32;
 constexpr double kMemoryLatencyUs = 0.6;
 constexpr double kCombineSyncUs = 1.5;  // a fence, an atomic and the read that waits for it, each to L2
+constexpr double kChainShare = 0.6;     // of an SM's issue slots that one block's chain takes
+constexpr double kChainExposed = 0.5;   // of the chain that nothing else hides
 constexpr double kReachableBandwidth = 0.85;
 constexpr double kMmaLatencyClocks = 33;  // m16n8k16, dependent issue
 constexpr double kMmaFlops = 2.0 * 16 * 8 * 16;
@@ -59,7 +61,7 @@ double tensor_latency_us(const KernelWork& work, int warps, const SmRates& rates
 
 // Time of `resident` blocks that start together on one SM, and its parts.
 struct RoundTime {
-  double tensor, smem, scalar, l2, latency, total;
+  double tensor, smem, scalar, l2, latency, chain, total;
 };
 
 RoundTime round_time(const KernelWork& work, double resident, int warps, const SmRates& rates) {
@@ -74,7 +76,9 @@ RoundTime round_time(const KernelWork& work, double resident, int warps, const S
   time.l2 = resident * (work.load_bytes + work.store_bytes) / rates.l2_bytes;
   time.latency = steps * kMemoryLatencyUs / std::max(work.loads_ahead, 1);
   // The first load is waited for in full; the last store leaves behind the end of the block.
-  time.total = kMemoryLatencyUs + std::max({time.tensor, time.smem, time.scalar, time.l2, time.latency});
+  time.chain = steps * work.chain_clocks / rates.clocks * std::max(1.0, kChainShare * resident);
+  time.total = kMemoryLatencyUs + std::max({time.tensor, time.smem, time.scalar, time.l2, time.latency, time.chain}) +
+               kChainExposed * time.chain;
   return time;
 }
 

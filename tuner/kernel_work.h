@@ -14,6 +14,7 @@ struct KernelWork {
   double smem_read_bytes = 0;  // by the loads of tensor operands
   int iterations = 1;          // loading steps, each depending on a free buffer
   int loads_ahead = 1;         // steps whose loads are in flight together
+  double chain_clocks = 0;     // of one iteration: instructions of a warp that wait for each other
   int mma_in_flight = 0;       // independent m16n8k16 products of one warp; 0 without tensor work
   // Of the whole launch: blocks that meet at counters and combine partial results.
   double combine_bytes = 0;      // written, then read again by the last to arrive
