@@ -214,12 +214,17 @@ bool is_dead_end(const GemmTile& tile, std::size_t set) {
   const int warps_k = set >= 6 ? tile.warps_k : 1;
   if (set >= 4 && tile.block_m % (16 * warps_m) != 0) return true;
   if (set >= 5 && tile.block_n % (8 * warps_n) != 0) return true;
+  // 160 accumulators a thread and the fragments that go with them are more than 255 registers.
+  if (set >= 5 && tile.block_m / warps_m * (tile.block_n / warps_n) >= 160 * 32) return true;
   if (set >= 6 && tile.block_k % (16 * warps_k) != 0) return true;
+  constexpr int kMaxSmemBytes = 227 * 1024;  // of any device
+  if (set >= 7 && tile.stages * (tile.block_m + tile.block_n) * tile.block_k * 2 > kMaxSmemBytes) return true;
   if (set >= 9 && tile.loader == kLoaderTma && tile.block_k != 64) return true;
   return warps_m * warps_n * warps_k > 16;
 }
 static_assert(kTileFields<GemmTile>[3].name == "warps_m" && kTileFields<GemmTile>[4].name == "warps_n" &&
-              kTileFields<GemmTile>[5].name == "warps_k");
+              kTileFields<GemmTile>[5].name == "warps_k" && kTileFields<GemmTile>[6].name == "stages" &&
+              kTileFields<GemmTile>[8].name == "loader");
 template <class Tile>
 bool is_dead_end(const Tile&, std::size_t) {
   return false;

@@ -80,11 +80,11 @@ TEST(Candidate, ComesInAFixedOrderWithItsParameters) {
   const std::vector<KernelCandidate> all = enumerate_candidates(clip_fc1(), small, orin());
   ASSERT_EQ(all.size(), 4u);
   EXPECT_EQ(config_text(all[0].tile),
-            "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=2 split_k=1");
+            "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=2 split_k=1 loader=1");
   EXPECT_EQ(config_text(all[1].tile),
-            "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
+            "block_m=64 block_n=32 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1 loader=1");
   EXPECT_EQ(config_text(all[3].tile),
-            "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1");
+            "block_m=64 block_n=64 block_k=32 warps_m=2 warps_n=2 warps_k=1 stages=3 split_k=1 loader=1");
   EXPECT_EQ(tile_parameters(all[3].tile)[1], (std::pair<std::string, int>{"block_n", 64}));
   EXPECT_EQ(all[3].grid.x, 1);
   EXPECT_EQ(all[3].grid.y, 48);
@@ -113,6 +113,25 @@ TEST(Candidate, SaysWhyItCannotRun) {
   EXPECT_NE(reason({}, tiny).find("more shared memory than the 1024 bytes a block that jetson-orin-nx-16gb allows"),
             std::string::npos);
   EXPECT_EQ(reason({}, orin()), "");
+}
+
+TEST(Candidate, TheTensorMemoryAcceleratorNeedsADeviceThatHasIt) {
+  GemmTile tile;
+  tile.loader = kLoaderTma;
+  tile.block_k = 64;
+  DeviceSpec hopper = orin();
+  hopper.arch = "sm_90";
+  EXPECT_EQ(make_candidate(clip_fc1(), tile, orin()).infeasible, "sm_87 has no tensor memory accelerator");
+  const KernelCandidate candidate = make_candidate(clip_fc1(), tile, hopper);
+  EXPECT_EQ(candidate.infeasible, "");
+  EXPECT_EQ(candidate.threads, 4 * 32 + 32);  // one more warp asks for tiles
+  EXPECT_EQ(emit(candidate).entry, "gemm_f16_ln_bias_quick_gelu_64x64x64_w2x2x1_s3_k1_tma");
+  tile.block_k = 32;
+  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("block_k must be 64"), std::string::npos);
+  tile.block_k = 64;
+  GemmSpec several = clip_fc1();
+  several.params.batch = 2;
+  EXPECT_NE(make_candidate(several, tile, hopper).infeasible.find("single products"), std::string::npos);
 }
 
 TEST(Candidate, SplitKNeedsWorkspaceAndCounters) {

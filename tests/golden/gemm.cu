@@ -23,6 +23,7 @@ struct gemm_f16_ln_bias_quick_gelu_64x64x32_w2x2x1_s3_k1_config {
     c.tile.warps_k = 1;
     c.tile.stages = 3;
     c.tile.split_k = 1;
+    c.tile.loader = 1;
     return c;
   }();
 };

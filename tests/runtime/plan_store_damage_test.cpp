@@ -155,6 +155,8 @@ TEST_F(DamagedStore, ChangedRowsAreRefused) {
   expect_refused_after("UPDATE steps SET relocations = '[[0,9,0,0]]'", "buffer space");
   expect_refused_after("UPDATE steps SET relocations = '[[-8,1,0,0]]'", "its range");
   expect_refused_after("UPDATE steps SET relocations = '[[0,1,0]]'", "four numbers");
+  expect_refused_after("UPDATE steps SET relocations = '[[0,1,0,0,72]]'", "eight a tensor map");
+  expect_refused_after("UPDATE steps SET relocations = '[[0,1,0,0,72,96,104,99999999999]]'", "its range");
   expect_refused_after("UPDATE weights SET recipe = '{}'", "a field");
   expect_refused_after("UPDATE weights SET recipe = '[]'", "a field");
   expect_refused_after("UPDATE plans SET precision = 'f8'", "a known name");

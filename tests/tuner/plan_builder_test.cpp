@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstring>
+#include <map>
 #include <set>
 
 #include "codegen/step_schedule.h"
@@ -12,7 +15,8 @@ namespace duet {
 namespace {
 
 // Every group with its first feasible candidate.
-Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
+Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode, const SearchSpace& space = small_space(),
+           const DeviceSpec& device = test_device()) {
   const Lowering lowering = lower_fused(graph, rules);
   const StepOrder order =
       mode == ExecutionMode::sequential ? schedule_sequential(lowering) : schedule_streams(lowering);
@@ -20,7 +24,7 @@ Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
   std::vector<ChosenKernel> kernels;
   std::vector<int> kernel_of_group;
   for (const LoweredGroup& group : lowering.groups) {
-    for (const KernelCandidate& candidate : enumerate_candidates(group.spec, small_space(), test_device())) {
+    for (const KernelCandidate& candidate : enumerate_candidates(group.spec, space, device)) {
       if (!candidate.infeasible.empty()) continue;
       const KernelSource source = emit(candidate);
       kernels.push_back(
@@ -32,12 +36,12 @@ Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
   return build_plan({.graph = graph,
                      .lowering = lowering,
                      .order = order,
-                     .device = test_device(),
+                     .device = device,
                      .kernels = kernels,
                      .kernel_of_group = kernel_of_group,
                      .mode = mode,
                      .provenance = Provenance::predicted,
-                     .key = plan_key(graph, rules, mode, fingerprint_of(test_device(), "test-orin"))});
+                     .key = plan_key(graph, rules, mode, fingerprint_of(device, "test-orin"))});
 }
 
 TEST(PlanBuilder, FusedAndUnfusedPlansAreValid) {
@@ -53,6 +57,34 @@ TEST(PlanBuilder, FusedAndUnfusedPlansAreValid) {
       EXPECT_LT(fused.figures.latency_us, plain.figures.latency_us);
     }
   }
+}
+
+// Of every product whose operands it can copy, maps of A and B where their pointers point.
+TEST(PlanBuilder, TheTensorMemoryAcceleratorGetsMapsOfBothOperands) {
+  SearchSpace space = small_space();
+  space.ranges["gemm"]["block_k"] = {64};
+  space.ranges["gemm"]["loader"] = {kLoaderTma, kLoaderThreads};
+  DeviceSpec device = test_device();
+  device.arch = "sm_90";
+  const Plan plan = build(tiny_dual(), {}, ExecutionMode::streams, space, device);
+  int mapped_steps = 0;
+  for (const PlanStep& step : plan.steps) {
+    std::map<std::uint32_t, Relocation> by_offset;
+    for (const Relocation& relocation : step.relocations) by_offset.emplace(relocation.param_offset, relocation);
+    const bool tma = plan.kernels[static_cast<std::size_t>(step.kernel)].entry.ends_with("_tma");
+    EXPECT_EQ(by_offset.contains(offsetof(GemmParams, map_a)) && by_offset.at(offsetof(GemmParams, map_a)).map, tma);
+    if (!tma) continue;
+    ++mapped_steps;
+    GemmParams params;
+    std::memcpy(&params, step.params.data(), sizeof params);
+    const Relocation& a = by_offset.at(offsetof(GemmParams, map_a));
+    const Relocation& b = by_offset.at(offsetof(GemmParams, map_b));
+    EXPECT_EQ(a.target, by_offset.at(offsetof(GemmParams, a)).target);
+    EXPECT_EQ(b.target, by_offset.at(offsetof(GemmParams, b)).target);
+    EXPECT_EQ(*a.map, (TensorMapSpec{.rows = params.m, .columns = params.k, .ld = params.lda, .box_rows = 16}));
+    EXPECT_EQ(*b.map, (TensorMapSpec{.rows = params.n, .columns = params.k, .ld = params.ldb, .box_rows = 16}));
+  }
+  EXPECT_GT(mapped_steps, 8);
 }
 
 TEST(PlanBuilder, StreamsArePredictedNoSlowerThanOneStream) {
