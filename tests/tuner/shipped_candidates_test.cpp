@@ -29,7 +29,7 @@ namespace {
 using testing::Stub;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kQuickSample = 64;
+constexpr std::size_t kQuickSample = 48;
 constexpr std::size_t kSamplePerArch = 24;
 constexpr int kPlanCandidates = 2;
 
@@ -55,10 +55,22 @@ SearchSpace shipped_space(const std::string& name) {
   return load_search_space(testing::shipped("schedules") / (name + ".yaml"));
 }
 
-std::vector<Stub> all_stubs(const std::string& space) {
+std::vector<Stub> all_stubs(const std::string& space, const std::vector<testing::ShippedGraph>& graphs) {
   std::vector<Stub> stubs;
-  for (auto& [entry, stub] : testing::stubs_of(testing::shipped_graphs(), shipped_space(space)))
-    stubs.push_back(std::move(stub));
+  for (auto& [entry, stub] : testing::stubs_of(graphs, shipped_space(space))) stubs.push_back(std::move(stub));
+  return stubs;
+}
+
+// Between them they have every family, operation and head size; all graphs would only take longer to enumerate.
+std::vector<testing::ShippedGraph> sampled_graphs() {
+  return {
+      {.name = "clip-vit-b32"}, {.name = "siglip2-so400m14-384"}, {.name = "tiny-dual", .rules = FusionRules::none()}};
+}
+
+// Without those that ask for hardware the architecture does not have.
+std::vector<Stub> fit_for(std::vector<Stub> stubs, const std::string& arch) {
+  if (std::stoi(arch.substr(3)) < 90)
+    std::erase_if(stubs, [](const Stub& stub) { return stub.source.entry.ends_with("_tma"); });
   return stubs;
 }
 
@@ -102,20 +114,22 @@ class ShippedCandidates : public ::testing::Test {
   NvrtcCompiler compiler_;
 };
 
-// All of them for the Jetsons; for the others, whose code differs little, a sample.
+// All of them for Orin; for the others, whose code differs little, a sample.
 TEST_F(ShippedCandidates, TheQuickSpaceCompiles) {
-  const std::vector<Stub> stubs = all_stubs("quick");
+  const std::vector<Stub> stubs = all_stubs("quick", testing::shipped_graphs());
   for (const std::string& arch : architectures()) {
-    const bool all = is_full("quick") || arch == "sm_87" || arch == "sm_110";
+    const bool all = is_full("quick") || arch == "sm_87";
     compile("quick", all ? stubs : sample(stubs, kQuickSample, seed()), arch);
   }
 }
 
 TEST_F(ShippedCandidates, TheDefaultSpaceCompiles) {
-  const std::vector<Stub> stubs = all_stubs("default");
+  const std::vector<Stub> stubs =
+      all_stubs("default", is_full("default") ? testing::shipped_graphs() : sampled_graphs());
   std::uint64_t sample_seed = seed();
   for (const std::string& arch : architectures()) {
-    const std::vector<Stub> chosen = is_full("default") ? stubs : sample(stubs, kSamplePerArch, sample_seed);
+    const std::vector<Stub> fit = fit_for(stubs, arch);
+    const std::vector<Stub> chosen = is_full("default") ? fit : sample(fit, kSamplePerArch, sample_seed);
     compile(is_full("default") ? "default" : fmt::format("default, sample {}", sample_seed), chosen, arch);
     ++sample_seed;  // another sample for each
   }
@@ -168,7 +182,7 @@ TEST(ShippedSpaces, TheDefaultSpaceStaysSmall) {
   for (const auto& [entry, stub] : testing::stubs_of({{.name = "clip-vit-b32"}}, shipped_space("default")))
     gemms += stub.family == "gemm" ? 1 : 0;
   fmt::print("clip-vit-b32 in the default space: {} distinct gemm stubs over all devices\n", gemms);
-  EXPECT_LE(gemms, 4500);
+  EXPECT_LE(gemms, 7000);  // with two loaders; 4500 with one
   EXPECT_GE(gemms, 500);
 }
 
