@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <limits>
 
@@ -125,12 +124,7 @@ void resolve(const SimilaritySpec& spec, const SimilarityTile& tile, KernelCandi
 
 // ---- what the device and CUDA allow
 
-bool has_tma(const DeviceSpec& device) {
-  int number = 0;
-  if (device.arch.starts_with("sm_"))
-    std::from_chars(device.arch.data() + 3, device.arch.data() + device.arch.size(), number);
-  return number >= 90;
-}
+bool has_tma(const DeviceSpec& device) { return arch_number(device.arch) >= 90; }
 
 // Without the candidate's own figures: candidates are counted by reason.
 std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& device) {

@@ -203,6 +203,13 @@ DeviceFile open_device_file(const std::filesystem::path& directory, std::string_
 
 }  // namespace
 
+int arch_number(std::string_view arch) {
+  int number = 0;
+  if (!arch.starts_with("sm_")) return 0;
+  const auto result = std::from_chars(arch.data() + 3, arch.data() + arch.size(), number);
+  return result.ec == std::errc() ? number : 0;
+}
+
 DeviceSpec load_device(const std::filesystem::path& directory, std::string_view name) {
   const std::size_t at = name.find('@');
   const std::string_view module = name.substr(0, at);

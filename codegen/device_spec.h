@@ -34,6 +34,9 @@ struct DeviceSpec {
   std::map<std::string, Confidence> confidence;  // by field name
 };
 
+// 87 of "sm_87", 90 of "sm_90a"; 0 when malformed.
+int arch_number(std::string_view arch);
+
 // Throws Error(input) with file and line. `name` may carry a mode: "jetson-orin-nx-16gb@25W"; without one, the file's
 // default mode. `directory` is devices/.
 DeviceSpec load_device(const std::filesystem::path& directory, std::string_view name);

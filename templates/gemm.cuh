@@ -148,10 +148,10 @@ DUET_DEVICE void prefetch_next_weights(const GemmParams& params, int threads) {
     prefetch_l2(data + at);
 }
 
-// Each chunk of this thread from its sums, `sum_of(i, chunk)`, to C. All sums are on their way before the first is
-// used: one after the other, their latencies add up to a fifth of a kernel.
-constexpr int kChunksAtOnce = 2;  // more, and large tiles spill
+constexpr int kChunksAtOnce = 2;  // with 4, tiles of 128x192 spill
 
+// Each chunk of this thread from its sums, `sum_of(i, chunk)`, to C. Those of a few chunks are loaded before the first
+// is used.
 template <class Shape, class SumOf>
 DUET_DEVICE void finish_chunks(const GemmEpilogue<Shape>& epilogue, const RowStatistics<Shape>& statistics,
                                SumOf sum_of) {

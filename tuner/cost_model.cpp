@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -27,12 +26,6 @@ constexpr int kRegisterUnit = 256;  // allocated to a warp at a time
 constexpr int kMaxRegisters = 255;
 
 double positive(double value, double otherwise) { return value > 0 ? value : otherwise; }
-
-int arch_number(const std::string& arch) {
-  int number = 0;
-  if (arch.starts_with("sm_")) std::from_chars(arch.data() + 3, arch.data() + arch.size(), number);
-  return number;
-}
 
 // From Hopper on the peak is quoted for instructions that read operands from shared memory by themselves; mma.sync,
 // which these kernels use on every architecture, reaches less.

@@ -23,7 +23,8 @@ int streaming_steps(double bytes, int threads) {
 }
 
 // One tile of k: a barrier, then for each of a warp's k steps the operands from shared memory and the products, and
-// what its threads copy. Fitted to the candidates of seven products of CLIP ViT-B/32 measured on an H100.
+// what its threads copy. Constants set by hand on candidates recorded on an H100
+// (docs/performance.md).
 double chain_clocks(const GemmConfig& config) {
   const GemmTile& tile = config.tile;
   const double k_steps = tile.block_k / 16.0 / tile.warps_k;

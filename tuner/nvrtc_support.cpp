@@ -3,22 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
+
+#include "codegen/device_spec.h"
 
 namespace duet {
 namespace {
 
 constexpr int kOldestForKernels = 80;  // mma.sync m16n8k16, ldmatrix and cp.async
 constexpr int kThor = 110;             // sm_101 up to CUDA 12.9
-
-// 87 of "sm_87", 90 of "sm_90a"; 0 when malformed.
-int arch_number(std::string_view arch) {
-  int number = 0;
-  if (!arch.starts_with("sm_")) return 0;
-  const auto result = std::from_chars(arch.data() + 3, arch.data() + arch.size(), number);
-  return result.ec == std::errc() ? number : 0;
-}
 
 std::string_view jetpack_of(int arch) {
   if (arch == 53 || arch == 62) return "JetPack 4 (CUDA 10.2)";

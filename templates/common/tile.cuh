@@ -75,11 +75,11 @@ DUET_DEVICE void load_tile(SmemAddr tile, const MatrixView& matrix, int row0, in
 }
 
 // Tiles that follow each other along the same rows: where a thread's rows are is worked out once, so that a copy costs
-// an address and itself. A product issues more copies than tensor-core instructions: with the addresses of load_tile
-// three quarters of a large tile's instructions were integer arithmetic.
+// an address and itself.
 //
-// Rows beyond the matrix repeat its last one: whoever uses this drops what they produce. Columns beyond it read as
-// zero. Elements of the matrix are counted in 31 bits.
+// What lies outside the matrix reads as zero. Reading its last row again instead would save instructions, and make
+// every block ask one slice of L2 for the same lines (docs/performance.md). Elements of the matrix are counted in 31
+// bits.
 template <int kRows, int kChunks, int kThreads>
 class RowTiles {
   using Share = TileShare<kRows, kChunks, kThreads>;
