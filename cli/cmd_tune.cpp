@@ -62,7 +62,7 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("Search");
   command.add_option("--mode", flags.mode, "How the towers share the device")
       ->capture_default_str()
-      ->check(CLI::IsMember({"sequential", "streams"}))
+      ->check(CLI::IsMember({"sequential", "streams", "paired"}))
       ->group("Plan");
   command
       .add_option("--disable-rule", flags.disabled_rules,
@@ -72,12 +72,19 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("Plan");
 }
 
+// One of the names that the flag allows.
+ExecutionMode execution_mode(std::string_view name) {
+  for (const ExecutionMode mode : {ExecutionMode::sequential, ExecutionMode::streams})
+    if (name == execution_mode_name(mode)) return mode;
+  return ExecutionMode::paired;
+}
+
 TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   TuneRequest request;
   request.graph = flags.graph.load();
   request.target = target.name;
   request.device = target.spec;
-  request.mode = flags.mode == "streams" ? ExecutionMode::streams : ExecutionMode::sequential;
+  request.mode = execution_mode(flags.mode);
   for (const std::string& rule : flags.disabled_rules) set_fusion_rule(request.rules, rule, false);
   request.space = load_search_space(find_data_file("schedules", flags.space));
   request.strategy = flags.strategy;

@@ -183,52 +183,123 @@ std::string tile_assignments(const Tile& tile) {
   return text;
 }
 
+// A kernel as its stub names it.
+struct KernelText {
+  std::string family, entry;
+  std::string title;   // "gemm f16: layer_norm, bias | block 64x64x32, ..."
+  std::string config;  // the definition of <entry>_config
+};
+
+std::string params_type(const KernelText& kernel) { return type_prefix(kernel.family) + "Params"; }
+std::string config_value(const KernelText& kernel) { return kernel.entry + "_config::value"; }
+
 // Designated initialisers would read better, and NVRTC's default language (C++17) has none.
-constexpr std::string_view kStub = R"(// {family}{title} | {tile_words}
-#include "templates/{family}.cuh"
-
-namespace duet {{
-
-struct {entry}_config {{
+constexpr std::string_view kConfig = R"(struct {entry}_config {{
   static constexpr {prefix}Config value = [] {{
     {prefix}Config c{{}};
 {assignments}    return c;
   }}();
 }};
+)";
 
-DUET_KERNEL({entry}, {prefix}Params,
-            {entry}_config::value.threads(), 1) {{
+template <class Op, class Tile>
+KernelText kernel_text(std::string_view family, const Op& op, const Tile& tile) {
+  const OpText op_parts = op_text(op);
+  const TileText tile_parts = tile_text(tile);
+  const std::string op_name = op_parts.name();
+  KernelText kernel;
+  kernel.family = family;
+  kernel.entry = fmt::format("{}_{}{}{}", family, op_name, op_name.empty() ? "" : "_", tile_parts.name);
+  kernel.title = fmt::format("{}{} | {}", family, op_parts.title(), tile_parts.words);
+  kernel.config = fmt::format(kConfig, fmt::arg("entry", kernel.entry), fmt::arg("prefix", type_prefix(family)),
+                              fmt::arg("assignments", op_parts.assignments() + tile_assignments(tile)));
+  return kernel;
+}
+KernelText kernel_text(const KernelCandidate& candidate) {
+  return std::visit(
+      [&]<class Spec>(const Spec& spec) {
+        return kernel_text(family_name(candidate.spec), spec.op, std::get<TileOf<Spec>>(candidate.tile));
+      },
+      candidate.spec);
+}
+
+KernelSource finished(std::string entry, std::string text) {
+  KernelSource source{.entry = std::move(entry), .text = std::move(text), .hash = {}};
+  source.hash = hash_text(fmt::format("{}\n{}", embedded_templates_hash(), source.text));
+  return source;
+}
+
+constexpr std::string_view kStub = R"(// {title}
+#include "templates/{family}.cuh"
+
+namespace duet {{
+
+{config}
+DUET_KERNEL({entry}, {params_type},
+            {value}.threads(), 1) {{
   {family}<{entry}_config>(params);
 }}
 
 }}  // namespace duet
 )";
 
-template <class Op, class Tile>
-KernelSource emit_stub(std::string_view family, const Op& op, const Tile& tile) {
-  const OpText op_parts = op_text(op);
-  const TileText tile_parts = tile_text(tile);
-  const std::string op_name = op_parts.name();
-  KernelSource source;
-  source.entry = fmt::format("{}_{}{}{}", family, op_name, op_name.empty() ? "" : "_", tile_parts.name);
-  source.text = fmt::format(kStub, fmt::arg("family", family), fmt::arg("entry", source.entry),
-                            fmt::arg("title", op_parts.title()), fmt::arg("tile_words", tile_parts.words),
-                            fmt::arg("prefix", type_prefix(family)),
-                            fmt::arg("assignments", op_parts.assignments() + tile_assignments(tile)));
-  source.hash = hash_text(fmt::format("{}\n{}", embedded_templates_hash(), source.text));
-  return source;
+KernelSource emit_stub(const KernelText& kernel) {
+  return finished(kernel.entry,
+                  fmt::format(kStub, fmt::arg("title", kernel.title), fmt::arg("family", kernel.family),
+                              fmt::arg("config", kernel.config), fmt::arg("entry", kernel.entry),
+                              fmt::arg("params_type", params_type(kernel)), fmt::arg("value", config_value(kernel))));
+}
+
+constexpr std::string_view kPairStub = R"(// pair of
+// {first_title}
+// {second_title}
+{includes}#include "templates/pair.cuh"
+
+namespace duet {{
+
+{configs}
+using {entry}_params = PairParams<{first_params}, {second_params}>;
+
+DUET_KERNEL({entry}, {entry}_params,
+            pair_larger({first_value}.threads(), {second_value}.threads()), 1) {{
+  run_pair(
+      params,
+      {first_value}.threads(), [&](const GridBlock& block) {{ {first_family}<{first_entry}_config>(params.first, block); }},
+      {second_value}.threads(), [&](const GridBlock& block) {{ {second_family}<{second_entry}_config>(params.second, block); }});
+}}
+
+}}  // namespace duet
+)";
+
+std::string include_of(const KernelText& kernel) {
+  return fmt::format("#include \"templates/{}.cuh\"\n", kernel.family);
+}
+
+KernelSource emit_pair_stub(const KernelText& first, const KernelText& second) {
+  const bool same_family = first.family == second.family;
+  std::string includes = include_of(first);
+  if (!same_family) includes += include_of(second);
+  std::string configs = first.config;
+  if (first.entry != second.entry) configs += "\n" + second.config;
+  std::string entry = fmt::format("pair_{}_{}", first.entry, second.entry);
+  std::string text =
+      fmt::format(kPairStub, fmt::arg("first_title", first.title), fmt::arg("second_title", second.title),
+                  fmt::arg("includes", includes), fmt::arg("configs", configs), fmt::arg("entry", entry),
+                  fmt::arg("first_params", params_type(first)), fmt::arg("second_params", params_type(second)),
+                  fmt::arg("first_value", config_value(first)), fmt::arg("second_value", config_value(second)),
+                  fmt::arg("first_family", first.family), fmt::arg("second_family", second.family),
+                  fmt::arg("first_entry", first.entry), fmt::arg("second_entry", second.entry));
+  return finished(std::move(entry), std::move(text));
 }
 
 }  // namespace
 
-KernelSource emit(const KernelCandidate& candidate) {
-  return std::visit(
-      [&]<class Spec>(const Spec& spec) {
-        return emit_stub(family_name(candidate.spec), spec.op, std::get<TileOf<Spec>>(candidate.tile));
-      },
-      candidate.spec);
+KernelSource emit(const KernelCandidate& candidate) { return emit_stub(kernel_text(candidate)); }
+
+KernelSource emit_pair(const KernelCandidate& first, const KernelCandidate& second) {
+  return emit_pair_stub(kernel_text(first), kernel_text(second));
 }
 
-KernelSource emit(const ImageConfig& config) { return emit_stub("image", config.op, config.tile); }
+KernelSource emit(const ImageConfig& config) { return emit_stub(kernel_text("image", config.op, config.tile)); }
 
 }  // namespace duet

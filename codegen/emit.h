@@ -15,6 +15,8 @@ struct KernelSource {
 };
 
 KernelSource emit(const KernelCandidate& candidate);
+// Both in one launch (templates/pair.cuh): "pair_<one>_<other>".
+KernelSource emit_pair(const KernelCandidate& first, const KernelCandidate& second);
 // A pass of image preprocessing, which no graph asks for.
 KernelSource emit(const ImageConfig& config);
 

@@ -173,6 +173,10 @@ DUET_DEVICE void ldmatrix_x4_trans(u32 (&r)[4], SmemAddr row) { duet_emulator_ld
 
 // ---- barriers
 DUET_DEVICE void sync_threads() { duet_emulator_barrier(0, 0); }
+template <int kThreads>
+DUET_DEVICE void sync_block() {
+  duet_emulator_barrier(0, kThreads);
+}
 DUET_DEVICE void sync_warp() { duet_emulator_sync_warp(); }
 DUET_DEVICE void named_barrier(int id, int threads) { duet_emulator_barrier(id, threads); }
 

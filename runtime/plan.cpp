@@ -20,6 +20,8 @@ std::string_view execution_mode_name(ExecutionMode mode) {
       return "sequential";
     case ExecutionMode::streams:
       return "streams";
+    case ExecutionMode::paired:
+      return "paired";
   }
   return "unknown";
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "templates/attention_config.h"
+#include "templates/common/grid_block.cuh"
 #include "templates/common/math.cuh"
 #include "templates/common/mma.cuh"
 
@@ -42,13 +43,13 @@ struct AttentionPlace {
 };
 
 template <class Shape>
-DUET_DEVICE AttentionPlace attention_place(const AttentionParams& params) {
+DUET_DEVICE AttentionPlace attention_place(const AttentionParams& params, const GridBlock& block) {
   AttentionPlace place;
   place.lane = thread_index() % 32;
   place.warp_row = thread_index() / 32 * kMmaM;
-  place.query0 = block_index_x() * Shape::kBlockQ;
-  place.head = block_index_y();
-  place.batch = block_index_z();
+  place.query0 = block.x * Shape::kBlockQ;
+  place.head = block.y;
+  place.batch = block.z;
   int keys = params.keys;
   if (Shape::kCausal && place.query0 + Shape::kBlockQ < keys) keys = place.query0 + Shape::kBlockQ;
   place.kv_blocks = ceil_div(keys, Shape::kBlockKv);
@@ -277,30 +278,30 @@ class AttentionWarp {
 };
 
 template <class Config>
-DUET_DEVICE void attention(const AttentionParams& params) {
+DUET_DEVICE void attention(const AttentionParams& params, const GridBlock& block = launched_block()) {
   using Shape = AttentionShape<Config>;
-  const AttentionPlace place = attention_place<Shape>(params);
+  const AttentionPlace place = attention_place<Shape>(params, block);
   const AttentionLoader<Shape> loader(params, place, smem_base());
   wait_for_predecessor();
   release_successor();
   loader.load_q();  // part of the first K's group
   DUET_UNROLL
-  for (int block = 0; block < Shape::kStages - 1; ++block) loader.load_step(block, block);
+  for (int step = 0; step < Shape::kStages - 1; ++step) loader.load_step(step, step);
 
   AttentionWarp<Shape> warp(params, place);
   int slot = 0;
   DUET_NO_UNROLL
-  for (int block = 0; block < place.kv_blocks; ++block) {
-    const int key0 = block * Shape::kBlockKv;
+  for (int step = 0; step < place.kv_blocks; ++step) {
+    const int key0 = step * Shape::kBlockKv;
     // Stages - 1 steps of two groups are in flight: all but this step's K may stay so.
     cp_async_wait<2 * (Shape::kStages - 1) - 1>();
-    sync_threads();  // K is readable, and the slot of the step before is free
-    loader.load_step(block + Shape::kStages - 1, slot > 0 ? slot - 1 : Shape::kStages - 1);
-    if (block == 0) warp.load_queries(loader.q_tile());
+    sync_block<Config::value.threads()>();  // K is readable, and the slot of the step before is free
+    loader.load_step(step + Shape::kStages - 1, slot > 0 ? slot - 1 : Shape::kStages - 1);
+    if (step == 0) warp.load_queries(loader.q_tile());
     if (warp.sees(key0)) warp.score(loader.k_tile(slot), loader.mask(slot), key0);
 
     cp_async_wait<2 * (Shape::kStages - 1)>();  // one step more in flight, all but this step's V
-    sync_threads();
+    sync_block<Config::value.threads()>();
     if (warp.sees(key0)) warp.accumulate(loader.v_tile(slot));
     slot = slot + 1 < Shape::kStages ? slot + 1 : 0;
   }

@@ -4,6 +4,7 @@
 // A team of `warps_per_row` warps owns one output row; gather, position and layer norm happen in one pass over it.
 #pragma once
 
+#include "templates/common/grid_block.cuh"
 #include "templates/common/row.cuh"
 #include "templates/embedding_config.h"
 
@@ -115,13 +116,13 @@ DUET_DEVICE void write_embedding_row(Team& team, const Source& source, const Emb
 }
 
 template <class Config>
-DUET_DEVICE void embedding(const EmbeddingParams& params) {
+DUET_DEVICE void embedding(const EmbeddingParams& params, const GridBlock& block = launched_block()) {
   constexpr EmbeddingConfig kConfig = Config::value;
   static_assert(embedding_infeasible(kConfig) == nullptr, "infeasible EmbeddingConfig");
   wait_for_predecessor();
   release_successor();
   Team<kConfig.tile.warps_per_row, kConfig.tile.rows_per_block> team(smem_base());
-  const int index = block_index_x() * kConfig.tile.rows_per_block + team.index();
+  const int index = block.x * kConfig.tile.rows_per_block + team.index();
   if (index >= params.batch * params.tokens) return;
   if constexpr (kConfig.op.source == EmbeddingSource::patches) {
     write_embedding_row<Config>(team, PatchSource<Config>(params, index), params, index);

@@ -83,7 +83,7 @@ class GemmMainloop {
   // flight at this point, so all groups but the newest stages - 2 must be complete.
   DUET_DEVICE void await_next_tile() const {
     cp_async_wait<Shape::kStages - 2>();
-    sync_threads();
+    sync_block<Shape::kThreads>();
   }
 
   DUET_DEVICE SmemAddr b_slot(int slot) const { return smem_ + static_cast<u32>(slot * Shape::kConfig.stage_bytes()); }
@@ -139,11 +139,10 @@ DUET_DEVICE void finish_statistics(const GemmParams& params, const RowStatistics
 
 // Asks for the weights of a kernel to come, each thread of the grid for some lines of 128 bytes. Nothing waits for
 // them.
-DUET_DEVICE void prefetch_next_weights(const GemmParams& params, int threads) {
-  const int block = (block_index_z() * grid_size_y() + block_index_y()) * grid_size_x() + block_index_x();
-  const i64 stride = static_cast<i64>(grid_size_x()) * grid_size_y() * grid_size_z() * threads * 128;
+DUET_DEVICE void prefetch_next_weights(const GemmParams& params, const GridBlock& block, int threads) {
+  const i64 stride = static_cast<i64>(block.count()) * threads * 128;
   const unsigned char* data = static_cast<const unsigned char*>(params.next_weights);
-  for (i64 at = (static_cast<i64>(block) * threads + thread_index()) * 128; at < params.next_weights_bytes;
+  for (i64 at = (static_cast<i64>(block.index()) * threads + thread_index()) * 128; at < params.next_weights_bytes;
        at += stride)
     prefetch_l2(data + at);
 }
@@ -216,15 +215,15 @@ DUET_DEVICE void multiply(const GemmParams& params, const GemmPlace& place, cons
 #ifdef DUET_HAS_TMA
 // One warp asks for tiles, the others multiply.
 template <class Shape>
-DUET_DEVICE void gemm_tma(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
-                          SmemAddr smem) {
+DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
+                          const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
   const TmaTiles<Shape> tiles(params, place, smem);
   tiles.init();
   if (thread_index() >= Shape::kThreads) {
     if (place.lane == 0) tiles.produce();
   } else {
     epilogue.prefetch_columns();
-    prefetch_next_weights(params, Shape::kThreads);
+    prefetch_next_weights(params, block, Shape::kThreads);
     wait_for_predecessor();
     release_successor();
     epilogue.prefetch_residual();
@@ -235,13 +234,13 @@ DUET_DEVICE void gemm_tma(const GemmParams& params, const GemmPlace& place, cons
 
 // Each thread copies its part of the tiles and multiplies.
 template <class Shape>
-DUET_DEVICE void gemm_copying(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
-                              SmemAddr smem) {
+DUET_DEVICE void gemm_copying(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
+                              const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
   const GemmMainloop<Shape> mainloop(params, place, smem);
   // What was written before this launch comes first: it need not wait for the kernel before.
   mainloop.start_weights();
   epilogue.prefetch_columns();
-  prefetch_next_weights(params, Shape::kThreads);
+  prefetch_next_weights(params, block, Shape::kThreads);
   wait_for_predecessor();
   release_successor();
   mainloop.start();
@@ -250,18 +249,18 @@ DUET_DEVICE void gemm_copying(const GemmParams& params, const GemmPlace& place, 
 }
 
 template <class Config>
-DUET_DEVICE void gemm(const GemmParams& params) {
+DUET_DEVICE void gemm(const GemmParams& params, const GridBlock& block = launched_block()) {
   using Shape = GemmShape<Config>;
   static_assert(!Shape::kTma || kHasTma, "tma needs sm_90 or newer");
   const SmemAddr smem = smem_base();
-  const GemmPlace place = gemm_place<Shape>(params);
+  const GemmPlace place = gemm_place<Shape>(params, block);
   const GemmEpilogue<Shape> epilogue(params, place, smem);
   if constexpr (Shape::kTma) {
 #ifdef DUET_HAS_TMA
-    gemm_tma<Shape>(params, place, epilogue, smem);
+    gemm_tma<Shape>(params, block, place, epilogue, smem);
 #endif
   } else {
-    gemm_copying<Shape>(params, place, epilogue, smem);
+    gemm_copying<Shape>(params, block, place, epilogue, smem);
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "templates/common/arrive.cuh"
+#include "templates/common/grid_block.cuh"
 #include "templates/common/row.cuh"
 #include "templates/head_config.h"
 
@@ -135,12 +136,12 @@ DUET_DEVICE void store_columns(const float (&y)[kCount], const HeadParams& param
 }
 
 template <class Config>
-DUET_DEVICE void project_block(const HeadParams& params, int item, const SharedRow& row) {
+DUET_DEVICE void project_block(const HeadParams& params, const GridBlock& block, int item, const SharedRow& row) {
   constexpr HeadConfig kConfig = Config::value;
   constexpr int kCount = kConfig.columns_in_flight();
   const int lane = thread_index() % 32;
   const int warp = thread_index() / 32;
-  const int begin = block_index_x() * kConfig.tile.columns_per_block + warp * kConfig.columns_per_warp();
+  const int begin = block.x * kConfig.tile.columns_per_block + warp * kConfig.columns_per_warp();
   DUET_NO_UNROLL
   for (int i = 0; i < kConfig.columns_per_warp(); i += kCount) {
     if (begin + i >= params.outputs) return;
@@ -169,23 +170,23 @@ struct WorkspaceSource {
 };
 
 template <class Config, class Team>
-DUET_DEVICE void finish_shared_row(Team& team, const HeadParams& params, int item, SmemAddr flag) {
-  if (!arrive_last(params.counters + item, grid_size_x(), flag)) return;
+DUET_DEVICE void finish_shared_row(Team& team, const HeadParams& params, const GridBlock& block, int item, SmemAddr flag) {
+  if (!arrive_last(params.counters + item, block.grid_x, flag, [&] { team.sync(); })) return;
   const WorkspaceSource source{params.workspace + static_cast<i64>(item) * head_workspace_ld(params.outputs)};
   store_output<Config>(team, source, params, item, params.outputs);
 }
 
 // y went straight to `out`, whose elements it shares with no other block; the last column block adds the padding.
 template <class Config>
-DUET_DEVICE void store_head_padding(const HeadParams& params, int item) {
-  if (block_index_x() + 1 != grid_size_x()) return;
+DUET_DEVICE void store_head_padding(const HeadParams& params, const GridBlock& block, int item) {
+  if (block.x + 1 != block.grid_x) return;
   for (int column = params.outputs + thread_index(); column < params.ldo; column += Config::value.threads()) {
     store1<Config::value.op.out_dtype>(params.out, item, params.ldo, column, 0.0f);
   }
 }
 
 template <class Config>
-DUET_DEVICE void head(const HeadParams& params) {
+DUET_DEVICE void head(const HeadParams& params, const GridBlock& block = launched_block()) {
   constexpr HeadConfig kConfig = Config::value;
   static_assert(head_infeasible(kConfig) == nullptr, "infeasible HeadConfig");
   using BlockTeam = Team<kConfig.tile.warps, 1>;
@@ -195,15 +196,15 @@ DUET_DEVICE void head(const HeadParams& params) {
   release_successor();
   const SharedRow row{smem_base()};
   BlockTeam team(smem_base() + kRowBytes);
-  const int item = block_index_y();
+  const int item = block.y;
   pool_row<Config>(team, params, item, row);
   if constexpr (kConfig.op.project) {
     team.sync();
-    project_block<Config>(params, item, row);
+    project_block<Config>(params, block, item, row);
     if constexpr (kConfig.shares_row()) {
-      finish_shared_row<Config>(team, params, item, smem_base() + kRowBytes + BlockTeam::kSmemBytes);
+      finish_shared_row<Config>(team, params, block, item, smem_base() + kRowBytes + BlockTeam::kSmemBytes);
     } else {
-      store_head_padding<Config>(params, item);
+      store_head_padding<Config>(params, block, item);
     }
   } else {
     store_output<Config>(team, row, params, item, params.columns);  // each lane reads back what it wrote: no barrier

@@ -5,6 +5,7 @@
 // rounded.
 #pragma once
 
+#include "templates/common/grid_block.cuh"
 #include "templates/common/math.cuh"
 #include "templates/common/row.cuh"
 #include "templates/norm_config.h"
@@ -62,7 +63,7 @@ DUET_DEVICE void softmax_row(Team& team, const Row& row, const NormParams& param
 }
 
 template <class Config>
-DUET_DEVICE void norm(const NormParams& params) {
+DUET_DEVICE void norm(const NormParams& params, const GridBlock& block = launched_block()) {
   constexpr NormConfig kConfig = Config::value;
   constexpr RowFunction kFunction = kConfig.op.function;
   static_assert(norm_infeasible(kConfig) == nullptr, "infeasible NormConfig");
@@ -71,7 +72,7 @@ DUET_DEVICE void norm(const NormParams& params) {
   wait_for_predecessor();
   release_successor();
   RowTeam team(smem_base());
-  const int index = block_index_x() * kConfig.tile.rows_per_block + team.index();
+  const int index = block.x * kConfig.tile.rows_per_block + team.index();
   if (index >= params.rows) return;
 
   const NormSource<Config> source{params, index};

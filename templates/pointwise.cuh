@@ -4,6 +4,7 @@
 // covers 512 contiguous bytes. The steps are unrolled at compile time; an intermediate value never leaves registers.
 #pragma once
 
+#include "templates/common/grid_block.cuh"
 #include "templates/common/math.cuh"
 #include "templates/common/vec.cuh"
 #include "templates/pointwise_config.h"
@@ -74,7 +75,7 @@ DUET_DEVICE Float8 apply_chain(const PointwiseParams& params, const Float8& x, i
 }
 
 template <class Config>
-DUET_DEVICE void pointwise(const PointwiseParams& params) {
+DUET_DEVICE void pointwise(const PointwiseParams& params, const GridBlock& block = launched_block()) {
   constexpr PointwiseConfig kConfig = Config::value;
   constexpr Dtype kDtype = kConfig.op.dtype;
   static_assert(pointwise_infeasible(kConfig) == nullptr, "infeasible PointwiseConfig");
@@ -82,7 +83,7 @@ DUET_DEVICE void pointwise(const PointwiseParams& params) {
   release_successor();
   const u32 vectors_per_row = static_cast<u32>(params.ld) / kVecElements;
   const u32 vectors = static_cast<u32>(params.rows) * vectors_per_row;
-  const u32 first = static_cast<u32>(block_index_x()) * (kConfig.tile.threads * kConfig.tile.vectors_per_thread) +
+  const u32 first = static_cast<u32>(block.x) * (kConfig.tile.threads * kConfig.tile.vectors_per_thread) +
                     static_cast<u32>(thread_index());
   DUET_UNROLL
   for (int i = 0; i < kConfig.tile.vectors_per_thread; ++i) {

@@ -4,6 +4,7 @@
 // nothing is gained by tiling.
 #pragma once
 
+#include "templates/common/grid_block.cuh"
 #include "templates/common/reduce.cuh"
 #include "templates/common/vec.cuh"
 #include "templates/similarity_config.h"
@@ -24,13 +25,13 @@ DUET_DEVICE float warp_dot(const SimilarityParams& params, int image, int text, 
 }
 
 template <class Config>
-DUET_DEVICE void similarity(const SimilarityParams& params) {
+DUET_DEVICE void similarity(const SimilarityParams& params, const GridBlock& block = launched_block()) {
   constexpr SimilarityConfig kConfig = Config::value;
   static_assert(similarity_infeasible(kConfig) == nullptr, "infeasible SimilarityConfig");
   wait_for_predecessor();
   release_successor();
   const int lane = thread_index() % 32;
-  const int logit = block_index_x() * kConfig.tile.warps + thread_index() / 32;
+  const int logit = block.x * kConfig.tile.warps + thread_index() / 32;
   if (logit >= params.images * params.texts) return;
   const int image = logit / params.texts;
   const int text = logit % params.texts;

@@ -17,6 +17,7 @@
 #include "runtime/weight_loading.h"
 #include "tuner/elapsed.h"
 #include "tuner/kernel_tuner.h"
+#include "tuner/pairing.h"
 #include "tuner/session_log.h"
 #include "tuner/synthetic_inputs.h"
 #include "tuner/weight_prefetch.h"
@@ -122,9 +123,10 @@ class Run {
     show("plan", "", true);
     for (const auto& tuner : tuners_) chosen_.push_back(tuner->winner()->kernel);
     choose_in_context();
-    report_.plan = make_plan(chosen_);
+    const Plan unpaired = make_plan(chosen_);
+    report_.plan = paired(unpaired, chosen_);
     check_plan();
-    measure_plan();
+    measure_plan(unpaired);
     store_.put(report_.plan);
     fill_report();
   }
@@ -300,27 +302,46 @@ class Run {
   }
 
   double context_us(const std::vector<ChosenKernel>& kernels) {
-    return measure(launch_variant(make_plan(kernels), true, true), kContextRule).median_us;
+    return measure(launch_variant(make_plan(kernels), kernels, true, true), kContextRule).median_us;
   }
 
-  Plan launch_variant(Plan plan, bool programmatic, bool prefetch) const {
+  Plan launch_variant(Plan plan, const std::vector<ChosenKernel>& kernels, bool programmatic, bool prefetch) const {
     for (PlanKernel& kernel : plan.kernels) kernel.programmatic_launch = programmatic;
     if (prefetch) add_weight_prefetch(plan, weight_prefetch_limit(fingerprint_));
-    return plan;
+    return paired(std::move(plan), kernels);
+  }
+
+  // The plan made of `kernels` with its towers paired, where that is the mode asked for; else as it is.
+  Plan paired(Plan plan, const std::vector<ChosenKernel>& kernels) const {
+    if (request_.mode != ExecutionMode::paired) return plan;
+    std::vector<KernelCandidate> candidates;
+    for (std::size_t i = 0; i < lowering_.groups.size(); ++i) {
+      const ChosenKernel& kernel = kernels[static_cast<std::size_t>(problems_.problem_of_group[i])];
+      candidates.push_back(make_candidate(lowering_.groups[i].spec, kernel.tile, request_.device));
+    }
+    return pair_towers(plan, candidates, request_.device, [&](const KernelSource& source) { return compile(source); });
+  }
+
+  std::vector<KernelImage> compile(const KernelSource& source) const {
+    if (!pool_) return {};
+    const CompileResult result = pool_->submit(source, request_.device.arch).get();
+    if (!result.ok)
+      fail(ErrorKind::no_result, "kernel '{}' does not compile for {}: {}", source.entry, request_.device.arch,
+           result.log);
+    return {result.image};
   }
 
   // A kernel launched before its predecessor has ended hides its start and the latency of its weights, and holds SMs
   // that the other tower could use; weights asked for early hide DRAM's latency, and compete with those needed now.
   // Which weighs more is measured, on the whole plan.
-  void measure_plan() {
+  void measure_plan(const Plan& made) {
     if (tools_.measurer == nullptr) return;
     show("measure", "the whole plan", true);
     const auto start = Clock::now();
-    const Plan made = report_.plan;
     Measurement best;
     for (const bool programmatic : {true, false}) {
       for (const bool prefetch : {true, false}) {
-        Plan plan = launch_variant(made, programmatic, prefetch);
+        Plan plan = launch_variant(made, chosen_, programmatic, prefetch);
         Measurement measurement = measure(plan, kPlanRule);
         log_at(1, "{} launches, {}: {:.1f} us", programmatic ? "programmatic" : "plain",
                prefetch ? "weights prefetched" : "no prefetch", measurement.median_us);

@@ -21,8 +21,5 @@ DUET_DEVICE bool arrive_last(u32* counter, int blocks, SmemAddr flag, Sync sync)
   sync();
   return ld_shared_u32(flag) != 0;
 }
-DUET_DEVICE bool arrive_last(u32* counter, int blocks, SmemAddr flag) {
-  return arrive_last(counter, blocks, flag, [] { sync_threads(); });
-}
 
 }  // namespace duet

@@ -1,6 +1,7 @@
 // What a block of the GEMM knows before it starts: its shape, fixed at compile time, and its place in the problem.
 #pragma once
 
+#include "templates/common/grid_block.cuh"
 #include "templates/common/mma.cuh"
 #include "templates/gemm_config.h"
 
@@ -46,7 +47,7 @@ DUET_DEVICE void sync_math() {
   if constexpr (Shape::kTma) {
     named_barrier(1, Shape::kThreads);
   } else {
-    sync_threads();
+    sync_block<Shape::kThreads>();
   }
 }
 
@@ -56,11 +57,12 @@ struct GemmPlace {
   int warp_row, warp_column;   // the warp's part of the tile
   int row0, column0;           // the tile's part of C
   int batch, split;            // the product, and the share of its k range
+  int tile;                    // of C, over all products, in the order blocks start in
   int k_tile, k_tiles;  // the share: first tile along k, and how many (none, when there are more splits than tiles)
 };
 
 template <class Shape>
-DUET_DEVICE GemmPlace gemm_place(const GemmParams& params) {
+DUET_DEVICE GemmPlace gemm_place(const GemmParams& params, const GridBlock& block) {
   const int warp = thread_index() / 32;
   GemmPlace place;
   place.lane = thread_index() % 32;
@@ -70,10 +72,11 @@ DUET_DEVICE GemmPlace gemm_place(const GemmParams& params) {
   place.warp_k = warp / (Shape::kTileThreads / 32);
   place.warp_row = place.warp_m * Shape::kM * kMmaM;
   place.warp_column = place.warp_n * Shape::kN * kMmaN;
-  place.row0 = block_index_x() * Shape::kBlockM;
-  place.column0 = block_index_y() * Shape::kBlockN;
-  place.batch = block_index_z() / Shape::kSplits;
-  place.split = block_index_z() % Shape::kSplits;
+  place.row0 = block.x * Shape::kBlockM;
+  place.column0 = block.y * Shape::kBlockN;
+  place.batch = block.z / Shape::kSplits;
+  place.split = block.z % Shape::kSplits;
+  place.tile = (place.batch * block.grid_y + block.y) * block.grid_x + block.x;
   const int tiles = ceil_div(params.k, Shape::kBlockK);
   place.k_tile = tiles * place.split / Shape::kSplits;
   place.k_tiles = tiles * (place.split + 1) / Shape::kSplits - place.k_tile;

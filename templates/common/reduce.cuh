@@ -56,7 +56,7 @@ class Team {
   // Orders the team's accesses to shared memory.
   DUET_DEVICE void sync() const {
     if constexpr (kTeams == 1) {
-      sync_threads();
+      sync_block<kThreads>();
     } else if constexpr (kWarps == 1) {
       sync_warp();
     } else {

@@ -21,9 +21,8 @@ class SplitK {
  public:
   DUET_DEVICE SplitK(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
       : place_(place), flag_(smem + Shape::kConfig.flag_offset()) {
-    const int tile = (place.batch * grid_size_y() + block_index_y()) * grid_size_x() + block_index_x();
-    workspace_ = params.workspace + tile * Shape::kSplits * kPartialFloats;
-    counter_ = params.counters + tile;
+    workspace_ = params.workspace + place.tile * Shape::kSplits * kPartialFloats;
+    counter_ = params.counters + place.tile;
   }
 
   DUET_DEVICE void store(const PartialTile<Shape>& tile, const RowStatistics<Shape>& statistics) const {

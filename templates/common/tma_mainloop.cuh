@@ -34,7 +34,7 @@ class TmaTiles {
       }
       mbarrier_init_fence();
     }
-    sync_threads();
+    sync_block<Shape::kConfig.threads()>();
   }
 
   // By one thread of the warp that asks for tiles. Weights need not wait for the kernel that writes A.

@@ -98,6 +98,12 @@ DUET_DEVICE void ldmatrix_x4_trans(u32 (&r)[4], SmemAddr row) {
 
 // ---- barriers
 DUET_DEVICE void sync_threads() { __syncthreads(); }
+// A barrier among the first `kThreads` threads of the block (whole warps): all there are, unless the kernel shares its launch
+// with one that needs more.
+template <int kThreads>
+DUET_DEVICE void sync_block() {
+  asm volatile("bar.sync 0, %0;" ::"n"(kThreads) : "memory");
+}
 DUET_DEVICE void sync_warp() { __syncwarp(); }
 // A barrier among `threads` threads of the block (whole warps); ids 1 to 15.
 DUET_DEVICE void named_barrier(int id, int threads) {

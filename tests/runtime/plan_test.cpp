@@ -28,7 +28,7 @@ TEST(ValidatePlan, RefusesEveryMutation) {
       {"batch", [](Plan& p) { p.key.batch = 0; }},
       {"precision", [](Plan& p) { p.key.precision = static_cast<Dtype>(9); }},
       {"provenance", [](Plan& p) { p.provenance = static_cast<Provenance>(-1); }},
-      {"execution mode", [](Plan& p) { p.mode = static_cast<ExecutionMode>(2); }},
+      {"execution mode", [](Plan& p) { p.mode = static_cast<ExecutionMode>(3); }},
       {"stream count", [](Plan& p) { p.stream_count = 0; }},
       {"stream count", [](Plan& p) { p.stream_count = 1 << 30; }},
       {"key", [](Plan& p) { p.key.model = "two\nlines"; }},

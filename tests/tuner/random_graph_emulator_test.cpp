@@ -20,6 +20,7 @@
 #include "runtime/engine.h"
 #include "tests/support/random_graph.h"
 #include "tests/tuner/shipped_stubs.h"
+#include "tuner/pairing.h"
 #include "tuner/plan_builder.h"
 #include "tuner/synthetic_inputs.h"
 #include "tuner/verifier.h"
@@ -75,20 +76,24 @@ Plan random_plan(std::mt19937_64& engine, const Graph& graph, const Lowering& lo
   std::map<std::string, int> known;
   std::vector<ChosenKernel> kernels;
   std::vector<int> kernel_of_group;
+  std::vector<KernelCandidate> candidates;
   for (const LoweredGroup& group : lowering.groups) {
     const auto [found, inserted] = known.emplace(problem_text(group.spec), static_cast<int>(kernels.size()));
     if (inserted) kernels.push_back(random_kernel(engine, group.spec, kSpace, kDevice));
     kernel_of_group.push_back(found->second);
+    candidates.push_back(make_candidate(group.spec, kernels[static_cast<std::size_t>(found->second)].tile, kDevice));
   }
-  return build_plan({.graph = graph,
-                     .lowering = lowering,
-                     .order = order,
-                     .device = kDevice,
-                     .kernels = std::move(kernels),
-                     .kernel_of_group = std::move(kernel_of_group),
-                     .mode = mode,
-                     .provenance = Provenance::emulated,
-                     .key = plan_key(graph, rules, mode, fingerprint_of(kDevice, "emulator"))});
+  const Plan plan = build_plan({.graph = graph,
+                                .lowering = lowering,
+                                .order = order,
+                                .device = kDevice,
+                                .kernels = std::move(kernels),
+                                .kernel_of_group = std::move(kernel_of_group),
+                                .mode = mode,
+                                .provenance = Provenance::emulated,
+                                .key = plan_key(graph, rules, mode, fingerprint_of(kDevice, "emulator"))});
+  if (mode != ExecutionMode::paired) return plan;
+  return pair_towers(plan, candidates, kDevice, [](const KernelSource&) { return std::vector<KernelImage>{}; });
 }
 
 Case make_case(std::uint64_t seed, int which) {
@@ -97,7 +102,7 @@ Case make_case(std::uint64_t seed, int which) {
   const Dtype precision = seed % 2 == 0 ? Dtype::bf16 : Dtype::f16;
   const int batch = 1 + static_cast<int>(engine() % 3);
   const FusionRules rules = random_rules(engine, which);
-  const ExecutionMode mode = engine() % 2 == 0 ? ExecutionMode::sequential : ExecutionMode::streams;
+  const auto mode = static_cast<ExecutionMode>(engine() % 3);
   made.graph = parse_graph(testing::random_graph_yaml(seed), fmt::format("random-{}.yaml", seed),
                            {.batch = batch, .precision = precision});
   made.lowering = lower(made.graph, fuse(made.graph, rules));
