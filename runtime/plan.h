@@ -169,6 +169,20 @@ struct PlanFigures {
   bool operator==(const PlanFigures&) const = default;
 };
 
+// Which candidate a problem was given, and what it was chosen over. For reports: running a plan does not need it.
+struct KernelChoice {
+  std::string device{};        // fingerprint text, under which the problem's candidates are recorded
+  std::string problem{};       // "gemm f16 m=50 n=2304 k=768 layer_norm bias"
+  std::string config{};        // of the candidate chosen
+  std::string source_hash{};   // with `config`, its row among the candidates
+  std::vector<int> steps{};    // that pose the problem: indices into Plan::steps
+  std::string alone_config{};  // of the fastest by itself; another than `config` where the whole plan decided so
+  double alone_plan_us = 0;    // the whole plan with that one, when it was this problem's turn; 0: not compared
+  double chosen_plan_us = 0;   // and with the one chosen
+
+  bool operator==(const KernelChoice&) const = default;
+};
+
 struct Plan {
   PlanKey key{};
   Provenance provenance = Provenance::predicted;
@@ -180,6 +194,7 @@ struct Plan {
   std::vector<PlanTensor> inputs{}, outputs{};
   std::uint64_t arena_bytes = 0, weight_bytes = 0, counter_bytes = 0;
   PlanFigures figures{};
+  std::vector<KernelChoice> choices{};  // by problem; empty in plans made before they were recorded
 
   bool operator==(const Plan&) const = default;
 };

@@ -199,6 +199,8 @@ std::string plan_digest(const Plan& plan) {
   add_all(digest, plan.weights, kWeightFields);
   add_all(digest, plan.inputs, kTensorFields);
   add_all(digest, plan.outputs, kTensorFields);
+  // Plans from before choices were recorded keep their digest.
+  if (!plan.choices.empty()) add_all(digest, plan.choices, kChoiceFields);
   return digest.result();
 }
 
@@ -218,6 +220,8 @@ std::int64_t insert_plan(const Database& database, const Plan& plan, std::string
     insert_part(database, "steps", "plan_id", id, i, plan.steps[i], kStepFields);
   for (std::size_t i = 0; i < plan.weights.size(); ++i)
     insert_part(database, "weights", "plan_id", id, i, plan.weights[i], kWeightFields);
+  for (std::size_t i = 0; i < plan.choices.size(); ++i)
+    insert_part(database, "choices", "plan_id", id, i, plan.choices[i], kChoiceFields);
   insert_tensors(database, id, "input", plan.inputs);
   insert_tensors(database, id, "output", plan.outputs);
   insert_latency(database, id, plan, created);
@@ -232,6 +236,7 @@ Plan read_plan(const Database& database, std::int64_t id) {
   plan.weights = read_parts<PlanWeight>(database, "weights", "plan_id = ?", id, kWeightFields);
   plan.inputs = read_parts<PlanTensor>(database, "tensors", "role = 'input' AND plan_id = ?", id, kTensorFields);
   plan.outputs = read_parts<PlanTensor>(database, "tensors", "role = 'output' AND plan_id = ?", id, kTensorFields);
+  plan.choices = read_parts<KernelChoice>(database, "choices", "plan_id = ?", id, kChoiceFields);
   read_latency(database, id, plan);
   try {
     if (plan_digest(plan) != digest)

@@ -106,8 +106,17 @@ constexpr std::array<std::string_view, 3> kVersion4 = {
     "ALTER TABLE candidates ADD COLUMN cost_s REAL NOT NULL DEFAULT 0.0",
 };
 
+// Version 5. Which candidate each problem of a plan was given, and over what.
+constexpr std::array<std::string_view, 1> kVersion5 = {
+    R"(CREATE TABLE choices (
+  id INTEGER PRIMARY KEY, plan_id INTEGER NOT NULL REFERENCES plans ON DELETE CASCADE, position INTEGER NOT NULL,
+  device TEXT NOT NULL, problem TEXT NOT NULL, config TEXT NOT NULL, source_hash TEXT NOT NULL, steps TEXT NOT NULL,
+  alone_config TEXT NOT NULL, alone_plan_us REAL, chosen_plan_us REAL, UNIQUE (plan_id, position)))",
+};
+
 // Element i leads from version i to version i + 1. Append; never change one that was released.
-const std::array<std::span<const std::string_view>, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
+const std::array<std::span<const std::string_view>, 5> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                                                      kVersion5};
 constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
 
 using Objects = std::map<std::string, std::string>;  // "table plans" to its statement

@@ -294,6 +294,20 @@ void check_step(const Plan& plan, std::size_t index) {
     check_cost(fmt::format("step '{}': a cost", step.name), cost);
 }
 
+void check_choice(const Plan& plan, const KernelChoice& choice) {
+  check_count("bytes of a choice's texts",
+              choice.device.size() + choice.problem.size() + choice.config.size() + choice.source_hash.size() +
+                  choice.alone_config.size(),
+              kMaxTextBytes);
+  for (const std::string* text : {&choice.device, &choice.problem, &choice.config, &choice.alone_config})
+    if (!is_printable(*text)) refuse("a choice holds control characters");
+  check_count("steps of one choice", choice.steps.size(), kMaxSteps);
+  for (const int step : choice.steps)
+    if (step < 0 || static_cast<std::size_t>(step) >= plan.steps.size())
+      refuse("the choice for '{}' names step {} of {}", choice.problem, step, plan.steps.size());
+  for (const double time : {choice.alone_plan_us, choice.chosen_plan_us}) check_cost("a choice's time", time);
+}
+
 }  // namespace
 
 void validate_plan(const Plan& plan) {
@@ -304,6 +318,8 @@ void validate_plan(const Plan& plan) {
   check_weights(plan);
   check_count("steps", plan.steps.size(), kMaxSteps);
   for (std::size_t i = 0; i < plan.steps.size(); ++i) check_step(plan, i);
+  check_count("choices", plan.choices.size(), kMaxSteps);
+  for (const KernelChoice& choice : plan.choices) check_choice(plan, choice);
 }
 
 }  // namespace duet

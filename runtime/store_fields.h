@@ -66,6 +66,17 @@ constexpr auto kImageFields = [](auto& row, auto& image) {
   row("bytes", image.bytes);
 };
 
+constexpr auto kChoiceFields = [](auto& row, auto& choice) {
+  row("device", choice.device);
+  row("problem", choice.problem);
+  row("config", choice.config);
+  row("source_hash", choice.source_hash);
+  row("steps", choice.steps);
+  row("alone_config", choice.alone_config);
+  row("alone_plan_us", choice.alone_plan_us);
+  row("chosen_plan_us", choice.chosen_plan_us);
+};
+
 constexpr auto kStepFields = [](auto& row, auto& step) {
   row("kernel", step.kernel);
   row("name", step.name);

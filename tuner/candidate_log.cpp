@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "tuner/verifier.h"
 
@@ -13,6 +14,10 @@ std::string device_text(const DeviceFingerprint& device) {
   return fmt::format("{} {} {} SMs {} MHz, {}, driver {}", device.module, device.arch, device.sm_count,
                      device.sm_clock_mhz, device.power_mode.empty() ? "no power mode" : device.power_mode,
                      device.driver_version);
+}
+
+std::string source_identity(const KernelSource& source, const std::string& compiler) {
+  return hash_text(source.hash + '\n' + source.text + '\n' + compiler);
 }
 
 bool is_settled_failure(const CandidateRecord& record) {

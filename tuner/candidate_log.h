@@ -7,12 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/emit.h"
 #include "runtime/plan_store.h"
 
 namespace duet {
 
 // "NVIDIA H100 80GB HBM3 sm_90 132 SMs 1980 MHz, 700 W, driver 13000": under what candidates are recorded.
 std::string device_text(const DeviceFingerprint& device);
+
+// What a record's measurement is of, beside its tile: the source with all it includes, and the compiler's version.
+std::string source_identity(const KernelSource& source, const std::string& compiler);
 
 // Statuses of a record.
 inline constexpr std::string_view kStatusOk = "ok";

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "tuner/elapsed.h"
 
@@ -87,7 +86,7 @@ Provenance KernelTuner::provenance() const {
 }
 
 std::string KernelTuner::source_identity(const KernelSource& source) const {
-  return hash_text(source.hash + '\n' + source.text + '\n' + tools_.compiler);
+  return duet::source_identity(source, tools_.compiler);
 }
 
 KernelVerifier& KernelTuner::verifier() {

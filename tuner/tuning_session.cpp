@@ -122,8 +122,10 @@ class Run {
     finish_untuned();
     show("plan", "", true);
     for (const auto& tuner : tuners_) chosen_.push_back(tuner->winner()->kernel);
+    note_choices();
     choose_in_context();
-    const Plan unpaired = make_plan(chosen_);
+    Plan unpaired = make_plan(chosen_);
+    unpaired.choices = choices_;
     report_.plan = paired(unpaired, chosen_);
     check_plan();
     measure_plan(unpaired);
@@ -272,6 +274,28 @@ class Run {
     return sample_until([&](int count) { return engine.time_us(count, CacheState::warm); }, options, 0);
   }
 
+  // Each problem's winner by itself, to begin with.
+  void note_choices() {
+    for (std::size_t problem = 0; problem < tuners_.size(); ++problem) {
+      KernelChoice& choice = choices_.emplace_back();
+      choice.device = tools_.device_name;
+      choice.problem = tuners_[problem]->name();
+      choice.config = choice.alone_config = config_text(chosen_[problem].tile);
+      choice.source_hash = source_identity(chosen_[problem].source, tools_.compiler);
+      for (std::size_t group = 0; group < problems_.problem_of_group.size(); ++group)  // one step each, in this order
+        if (problems_.problem_of_group[group] == static_cast<int>(problem))
+          choice.steps.push_back(static_cast<int>(group));
+    }
+  }
+
+  void note_choice_in_context(std::size_t problem, double alone_plan_us, double chosen_plan_us) {
+    KernelChoice& choice = choices_[problem];
+    choice.config = config_text(chosen_[problem].tile);
+    choice.source_hash = source_identity(chosen_[problem].source, tools_.compiler);
+    choice.alone_plan_us = alone_plan_us;
+    choice.chosen_plan_us = chosen_plan_us;
+  }
+
   // The kernels that are fastest alone are not always so beside the other tower's: the finalists take their turns in
   // the whole plan, the costliest problem's first, and one that makes the plan faster stays.
   void choose_in_context() {
@@ -284,16 +308,20 @@ class Run {
     for (const std::size_t problem : by_share()) {
       show("choose", tuners_[problem]->name(), true);
       const ChosenKernel before = chosen_[problem];
+      const double before_us = best_us;
+      bool compared = false;
       for (const KernelWinner& finalist : tuners_[problem]->finalists()) {
         if (stopped() || seconds_since(start) > budget_s) break;
         if (finalist.kernel.source.entry == before.source.entry) continue;
         std::vector<ChosenKernel> trial = chosen_;
         trial[problem] = finalist.kernel;
         const double trial_us = context_us(trial);
+        compared = true;
         if (trial_us >= best_us * (1 - kContextGain)) continue;
         best_us = trial_us;
         chosen_ = std::move(trial);
       }
+      if (compared) note_choice_in_context(problem, before_us, best_us);
       if (chosen_[problem].source.entry != before.source.entry) ++changed;
     }
     counts_.measure_s += seconds_since(start);
@@ -413,7 +441,8 @@ class Run {
   std::unique_ptr<Measurer> measurer_;
   TuneCounts counts_;
   std::vector<std::unique_ptr<KernelTuner>> tuners_;
-  std::vector<ChosenKernel> chosen_;  // by problem
+  std::vector<ChosenKernel> chosen_;   // by problem
+  std::vector<KernelChoice> choices_;  // by problem
   std::optional<Workload> workload_;
   TuneProgress progress_;
   TuneReport report_;

@@ -132,6 +132,14 @@ inline Plan sample_plan() {
                   .baseline_steps = 12,
                   .environment = "Orin NX, 918 MHz, 54 C",
                   .commit = "abc123"};
+  plan.choices = {{.device = "Orin NX 25W",
+                   .problem = "gemm f16 m=50 n=2304 k=768",
+                   .config = "block 64x64x32, variant 1",
+                   .source_hash = "feedbeef",
+                   .steps = {1},
+                   .alone_config = "block 64x64x32, variant 2",
+                   .alone_plan_us = 505.5,
+                   .chosen_plan_us = 498.5}};
   return plan;
 }
 

@@ -89,6 +89,17 @@ TEST_F(Session, AnAbsentDeviceGetsAPredictedPlan) {
   EXPECT_FALSE(report.interrupted);
   const PlanMatch match = store_.find(report.plan.key);
   EXPECT_EQ(match.kind, MatchKind::exact);
+  std::size_t steps = 0;
+  for (const KernelChoice& choice : report.plan.choices) {
+    steps += choice.steps.size();
+    EXPECT_TRUE(store_.find_candidate(choice.device, choice.problem, choice.config, choice.source_hash).has_value());
+    EXPECT_EQ(choice.alone_plan_us, 0);
+    for (const int step : choice.steps) {
+      const int kernel = report.plan.steps.at(static_cast<std::size_t>(step)).kernel;
+      EXPECT_EQ(report.plan.kernels.at(static_cast<std::size_t>(kernel)).config_text, choice.config);
+    }
+  }
+  EXPECT_EQ(steps, report.plan.steps.size());
 }
 
 TEST_F(Session, TheBaselineIsUnfusedAndSequential) {
@@ -196,6 +207,38 @@ TEST_F(MeasuringSession, WhatWasMeasuredIsNotMeasuredAgain) {
   EXPECT_EQ(second.verified, 0);
   EXPECT_LE(device_.launches - launches, 1) << "the whole plan alone is verified";
   EXPECT_EQ(second.plan.steps.front().measured_us, first.plan.steps.front().measured_us);
+}
+
+TEST_F(MeasuringSession, GrowingASpaceMeasuresOnlyWhatIsNew) {
+  TuneRequest narrow = request(add_graph());
+  narrow.space.ranges["pointwise"]["threads"] = {64};
+  const TuneReport first = tune(narrow, &device_);
+  ASSERT_GT(first.verified, 0);
+  TuneRequest wide = request(add_graph());
+  const TuneReport second = tune(wide, &device_);
+  ASSERT_GT(second.candidates, first.candidates);
+  EXPECT_EQ(second.cached, first.verified);
+  EXPECT_EQ(second.verified, second.candidates - second.infeasible - first.verified);
+  for (const char* what : {"narrower", "wider"}) {
+    const TuneReport again = tune(what[0] == 'n' ? narrow : wide, &device_);
+    EXPECT_EQ(again.verified, 0) << what;
+  }
+}
+
+TEST_F(MeasuringSession, APlanTellsWhyItsKernelsWereChosen) {
+  const TuneReport report = tune(request(add_graph()), &device_);
+  ASSERT_EQ(report.plan.choices.size(), 1u);
+  const KernelChoice& choice = report.plan.choices[0];
+  EXPECT_EQ(choice.device, device_text(report.plan.key.device));
+  EXPECT_EQ(choice.problem, kAddProblem);
+  EXPECT_EQ(choice.steps, std::vector<int>{0});
+  EXPECT_EQ(choice.config, report.plan.kernels[0].config_text);
+  const auto record = store_.find_candidate(choice.device, choice.problem, choice.config, choice.source_hash);
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->status, kStatusOk);
+  EXPECT_EQ(choice.alone_plan_us, 10) << "compared with the finalists in the whole plan";
+  EXPECT_EQ(choice.chosen_plan_us, 10);
+  EXPECT_EQ(store_.find(report.plan.key).plan->choices, report.plan.choices);
 }
 
 TEST_F(MeasuringSession, WrongKernelsNeverWin) {
