@@ -106,11 +106,10 @@ std::vector<CandidateSpace> read_candidate_spaces(const Database& database) {
 }
 
 void replace_infeasible(const Database& database, std::string_view device, std::string_view problem,
-                        std::string_view space, std::span<const InfeasibleCount> counts) {
+                        std::string_view space, std::span<const InfeasibleCount> counts, const std::string& now) {
   Statement clear = database.prepare("DELETE FROM infeasible WHERE device = ? AND problem = ? AND space = ?");
   for (const std::string_view value : {device, problem, space}) clear.bind(std::string(value));
   clear.step();
-  const std::string now = utc_now();
   for (const InfeasibleCount& count : counts) {
     RowWriter row;
     row("device", std::string(device));

@@ -24,7 +24,7 @@ std::vector<CandidateSpace> read_candidate_spaces(const Database& database);
 
 // The counts of one space. Call inside a transaction.
 void replace_infeasible(const Database& database, std::string_view device, std::string_view problem,
-                        std::string_view space, std::span<const InfeasibleCount> counts);
+                        std::string_view space, std::span<const InfeasibleCount> counts, const std::string& now);
 std::vector<InfeasibleCount> read_infeasible(const Database& database, std::string_view device,
                                              std::string_view problem);
 

@@ -15,6 +15,7 @@
 #include "runtime/session_rows.h"
 #include "runtime/sqlite.h"
 #include "runtime/store_fields.h"
+#include "runtime/store_merge.h"
 #include "runtime/store_row.h"
 
 namespace duet {
@@ -32,14 +33,19 @@ void switch_to_wal(const Database& database) {
   database.execute("PRAGMA journal_mode = WAL");
 }
 
-// A tuning database whose journal still holds changes is no finished file: reading it as immutable would miss them.
+// A tuning database that another process has open (SQLite then keeps a "-shm" file beside it), or whose journal still
+// holds changes, is no finished file: reading it as immutable would miss what changes.
 Database::Access access_of(const std::filesystem::path& path, PlanStore::Mode mode) {
   if (mode == PlanStore::Mode::tune) return Database::Access::read_write;
   std::error_code absent;
   std::filesystem::path journal = path;
   journal += "-wal";
   const auto size = std::filesystem::file_size(journal, absent);
-  return !absent && size > 0 ? Database::Access::read_only : Database::Access::immutable;
+  std::filesystem::path shared = path;
+  shared += "-shm";
+  std::error_code ignored;
+  return (!absent && size > 0) || std::filesystem::exists(shared, ignored) ? Database::Access::read_only
+                                                                           : Database::Access::immutable;
 }
 
 void require_no_folder(const std::filesystem::path& path, PlanStore::Mode mode) {
@@ -181,6 +187,45 @@ void PlanStore::remove(std::int64_t id) {
   transaction.commit();
 }
 
+std::set<std::string> PlanStore::image_hashes(const std::set<std::int64_t>& but) const {
+  Statement statement =
+      state_->database.prepare("SELECT DISTINCT plan_id, hash FROM images JOIN kernels ON kernels.id = kernel_id");
+  std::set<std::string> hashes;
+  while (statement.step())
+    if (!but.contains(statement.integer(0))) hashes.insert(statement.text(1));
+  return hashes;
+}
+
+std::uint64_t PlanStore::image_bytes(std::int64_t id) const {
+  Statement statement = state_->database.prepare(
+      "SELECT coalesce(sum(length(bytes)), 0) FROM images JOIN kernels ON kernels.id = kernel_id WHERE plan_id = ?");
+  statement.bind(id);
+  statement.step();
+  return static_cast<std::uint64_t>(statement.integer(0));
+}
+
+bool PlanStore::compact() {
+  state_->require_writable();
+  return state_->database.execute_unless_busy("VACUUM");
+}
+
+MergeCounts PlanStore::merge(std::span<const PlanStore> others) {
+  state_->require_writable();
+  MergeCounts sum;
+  Transaction transaction(state_->database);
+  for (const PlanStore& other : others) {
+    const MergeCounts counts = merge_store(state_->database, other.state_->database);
+    sum.plans += counts.plans;
+    sum.candidates += counts.candidates;
+    sum.measurements += counts.measurements;
+    sum.infeasible += counts.infeasible;
+    sum.sessions += counts.sessions;
+    sum.benchmarks += counts.benchmarks;
+  }
+  transaction.commit();
+  return sum;
+}
+
 void PlanStore::record(const CandidateRecord& candidate) { record_all({&candidate, 1}); }
 
 void PlanStore::record_all(std::span<const CandidateRecord> candidates) {
@@ -211,7 +256,7 @@ void PlanStore::record_infeasible(std::string_view device, std::string_view prob
                                   std::span<const InfeasibleCount> counts) {
   state_->require_writable();
   Transaction transaction(state_->database);
-  replace_infeasible(state_->database, device, problem, space, counts);
+  replace_infeasible(state_->database, device, problem, space, counts, utc_now());
   transaction.commit();
 }
 

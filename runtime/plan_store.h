@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -94,6 +95,13 @@ struct BenchmarkRecord {
   std::string recorded{};  // UTC, ISO 8601; filled in when written
 };
 
+// What a merge added, or replaced by something newer.
+struct MergeCounts {
+  int plans = 0, candidates = 0, measurements = 0, infeasible = 0, sessions = 0, benchmarks = 0;
+  int total() const { return plans + candidates + measurements + infeasible + sessions + benchmarks; }
+  friend bool operator==(const MergeCounts&, const MergeCounts&) = default;
+};
+
 class PlanStore {
  public:
   enum class Mode { tune, read_only };
@@ -111,6 +119,17 @@ class PlanStore {
   std::vector<PlanSummary> list() const;
   Plan load(std::int64_t id) const;  // images are checked against their hashes: Error(input)
   void remove(std::int64_t id);
+  // Of the compiled kernels of all plans but these.
+  std::set<std::string> image_hashes(const std::set<std::int64_t>& but = {}) const;
+  std::uint64_t image_bytes(std::int64_t id) const;
+  // Gives the room of removed rows back to the disk; false when another process is at work in the store, whose later
+  // rows then use it.
+  bool compact();
+
+  // Adds what the others hold and this one lacks, all in one transaction; merging them again changes nothing. Every
+  // measurement, session and benchmark is kept. Of two outcomes of one candidate the newer stays, of two plans of one
+  // key the firmer, then the newer. Throws Error(input) when one of them is damaged; this one is then as it was.
+  MergeCounts merge(std::span<const PlanStore> others);
 
   void record(const CandidateRecord& candidate);
   // All of them in one transaction: all are kept, or none.

@@ -230,6 +230,19 @@ Transaction::~Transaction() {
   }
 }
 
+Snapshot::Snapshot(const Database& database) : database_(database) {
+  database_.execute("BEGIN");
+  database_.integer("SELECT count(*) FROM sqlite_master");  // the moment is that of the first look
+}
+
+Snapshot::~Snapshot() {
+  try {
+    database_.execute("COMMIT");
+  } catch (const Error&) {
+    // Nothing was written: there is nothing to lose.
+  }
+}
+
 void Transaction::commit() {
   database_.execute("COMMIT");
   open_ = false;

@@ -87,4 +87,16 @@ class Transaction {
   bool open_ = true;
 };
 
+// What is read while it lives is of one moment, whatever another process writes.
+class Snapshot {
+ public:
+  explicit Snapshot(const Database& database);
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot();
+
+ private:
+  const Database& database_;
+};
+
 }  // namespace duet
