@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "runtime/cuda/cuda_device.h"
 #include "runtime/plan_choice.h"
+#include "runtime/plan_rank.h"
 #include "runtime/plan_store.h"
 #include "runtime/safetensors.h"
 
@@ -86,6 +87,18 @@ void describe(const std::vector<PlanTensor>& tensors, std::size_t index, duet_te
   std::copy(tensor.shape.begin(), tensor.shape.end(), info.shape);
 }
 
+// A plan made for another device may hold no kernel for this one: the message says for which it was made.
+std::unique_ptr<duet::Engine> load_engine(duet::Device& device, const duet::PlanStore& store,
+                                          const duet::PlanSummary& chosen, const duet::SafetensorsFile& weights) {
+  try {
+    return std::make_unique<duet::Engine>(device, store.load(chosen.id), weights);
+  } catch (const duet::Error& error) {
+    const std::string other = duet::device_differences(chosen.key.device, device.info().fingerprint);
+    if (error.kind() != ErrorKind::missing || other.empty()) throw;
+    fail(error.kind(), "plan {}, the nearest there is ({}): {}", chosen.id, other, error.what());
+  }
+}
+
 std::unique_ptr<duet_engine> open_engine(const char* plan_path, const char* weights_path, const duet_options& options) {
   // The files first: a wrong path is told without a GPU.
   const auto store = duet::PlanStore::open(plan_path, duet::PlanStore::Mode::read_only);
@@ -95,7 +108,7 @@ std::unique_ptr<duet_engine> open_engine(const char* plan_path, const char* weig
   const auto plans = store.list();
   const duet::PlanRequest request{.batch = options.batch, .variant = options.variant == nullptr ? "" : options.variant};
   const duet::PlanSummary& chosen = duet::choose_plan(plans, opened->device->info().fingerprint, request);
-  opened->engine = std::make_unique<duet::Engine>(*opened->device, store.load(chosen.id), weights);
+  opened->engine = load_engine(*opened->device, store, chosen, weights);
   return opened;
 }
 

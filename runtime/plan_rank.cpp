@@ -41,6 +41,18 @@ std::vector<std::string> mode_differences(const DeviceFingerprint& made_for, con
   return differences;
 }
 
+std::string device_differences(const DeviceFingerprint& made_for, const DeviceFingerprint& wanted,
+                               std::vector<std::string> first) {
+  const bool same = same_module(made_for, wanted);
+  if (same)
+    for (std::string& difference : mode_differences(made_for, wanted)) first.push_back(std::move(difference));
+  if (same && first.empty()) return "";
+  first.insert(first.begin(), same ? std::string("same module")
+                                   : fmt::format("made for {} ({}) instead of {} ({})", made_for.module, made_for.arch,
+                                                 wanted.module, wanted.arch));
+  return fmt::format("{}", fmt::join(first, ", "));
+}
+
 const PlanSummary* nearest_plan(std::span<const PlanSummary> plans, const DeviceFingerprint& device, int batch,
                                 const std::function<bool(const PlanSummary&)>& qualifies) {
   const PlanSummary* best = nullptr;

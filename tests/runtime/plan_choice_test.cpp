@@ -55,6 +55,7 @@ TEST(PlanChoice, SaysWhatThereIs) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::missing);
     EXPECT_THAT(error.what(), testing::HasSubstr("batch 1 fused-streams (sm_87)"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("the nearest is plan 1: same module, batch 1 instead of 4; there"));
   }
   EXPECT_THROW(choose_plan({}, orin("25W"), {}), Error);
 }

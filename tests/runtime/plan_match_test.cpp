@@ -61,6 +61,16 @@ TEST_F(PlanMatching, TakesTheNearestBatch) {
   EXPECT_EQ(choice.why, "same module, batch 1 instead of 2");
 }
 
+TEST_F(PlanMatching, NamesTheModeBesideTheBatch) {
+  const auto other = with([](PlanKey& k) {
+    k.batch = 8;
+    k.device.power_mode = "15W";
+    k.device.driver_version = 13000;
+  });
+  EXPECT_EQ(match_plan(key_, {summary(1, other)}).why,
+            "same module, batch 8 instead of 2, power mode 15W instead of 25W, driver 13000 instead of 12060");
+}
+
 TEST_F(PlanMatching, PrefersAnotherDeviceOfTheSameArchitecture) {
   const auto thor = with([](PlanKey& k) { k.device.module = "Jetson Thor", k.device.arch = "sm_110"; });
   const auto nano = with([](PlanKey& k) { k.device.module = "Jetson Orin Nano"; });
@@ -92,8 +102,10 @@ TEST_F(PlanMatching, SaysWhyThereIsNone) {
   EXPECT_NE(why({summary(1, with([](PlanKey& k) { k.graph_hash = "0"; }))}).find("another version"), std::string::npos);
   EXPECT_NE(why({summary(1, with([](PlanKey& k) { k.precision = Dtype::bf16; }))}).find("precision f16"),
             std::string::npos);
-  EXPECT_NE(why({summary(1, with([](PlanKey& k) { k.variant = "baseline"; }))}).find("variant 'fused-streams'"),
-            std::string::npos);
+  EXPECT_EQ(
+      why({summary(7, with([](PlanKey& k) { k.variant = "baseline", k.device.power_mode = "15W"; }))}),
+      "no plan of 'clip-vit-base-patch32' in f16 is of variant 'fused-streams'; the nearest is plan 7: same module, "
+      "variant baseline instead of fused-streams, power mode 15W instead of 25W");
 }
 
 }  // namespace
