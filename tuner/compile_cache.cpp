@@ -64,6 +64,15 @@ void sweep_abandoned(const fs::path& folder) {
   }
 }
 
+// Best effort, and once an hour at most: flash wears, and the order of use needs no more.
+void note_use(const fs::path& folder) {
+  constexpr auto kPrecision = std::chrono::hours(1);
+  const auto now = fs::file_time_type::clock::now();
+  std::error_code ignored;
+  if (now - last_use_of_entry(folder, ignored) > kPrecision && !ignored)
+    fs::last_write_time(folder / "entry.txt", now, ignored);
+}
+
 CompileResult read_entry(const fs::path& folder) {
   const auto entry = parse_entry(read_text_file(folder / "entry.txt", kMaxEntryBytes));
   if (!entry) fail(ErrorKind::input, "{}: is no cache entry", (folder / "entry.txt").string());
@@ -88,6 +97,10 @@ bool is_intact(const fs::path& folder) {
 
 }  // namespace
 
+fs::file_time_type last_use_of_entry(const fs::path& folder, std::error_code& error) {
+  return fs::last_write_time(fs::exists(folder / "entry.txt", error) ? folder / "entry.txt" : folder, error);
+}
+
 fs::path default_compile_cache_dir() { return default_cache_dir() / "cubins"; }
 
 CompileCache::CompileCache(fs::path root) : root_(std::move(root)) {}
@@ -109,8 +122,10 @@ std::optional<CompileResult> CompileCache::find(const std::string& key, const Ke
     result.image.compiler = compiler;
     fill_usage(result.image, source.entry, result.log);
     result.ok = result.from_cache = true;
+    note_use(folder);
     return result;
   } catch (const Error& error) {
+    if (!fs::exists(folder, ignored)) return std::nullopt;  // cleared by another process meanwhile
     warn_once(fmt::format("compile cache: {}; compiling again", error.what()));
     return std::nullopt;
   }
@@ -146,6 +161,31 @@ void CompileCache::store(const std::string& key, const KernelSource& source, con
     fs::remove_all(temporary, ignored);
     warn_once(fmt::format("compile cache: {}; going on without it", error.what()));
   }
+}
+
+bool is_entry_group(const fs::path& folder) {
+  std::error_code ignored;
+  return folder.filename().string().size() == 2 && fs::is_directory(folder, ignored);
+}
+
+std::string image_hash_of_entry(const fs::path& folder) {
+  try {
+    const auto entry = parse_entry(read_text_file(folder / "entry.txt", kMaxEntryBytes));
+    return entry ? entry->image_hash : std::string();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+bool remove_entry(const fs::path& root, const fs::path& folder, fs::file_time_type last_used) {
+  std::error_code error, ignored;
+  if (last_use_of_entry(folder, ignored) > last_used) return false;
+  const fs::path temporary = temporary_folder(root);
+  fs::create_directories(temporary.parent_path(), error);
+  if (!error) fs::rename(folder, temporary, error);
+  if (error) return false;
+  fs::remove_all(temporary, ignored);
+  return true;
 }
 
 CachedCompiler::CachedCompiler(KernelCompiler& compiler, fs::path root)

@@ -2,7 +2,8 @@
 //
 // An entry is a folder <root>/<two digits>/<key>/ with kernel.cubin, kernel.log, kernel.cu and entry.txt (the hashes of
 // image and log). It is written under <root>/tmp and published by renaming, so that concurrent processes only ever see
-// finished entries. A damaged entry is compiled again; a folder that cannot be written costs one warning.
+// finished entries. entry.txt is as young as the entry's last use. A damaged entry is compiled again; a folder that
+// cannot be written costs one warning.
 #pragma once
 
 #include <atomic>
@@ -34,6 +35,14 @@ class CompileCache {
   std::atomic<bool> warned_{false};
   std::atomic<bool> swept_{false};
 };
+
+// What the folders of a cache tell those that clear it (cache_gc.h).
+bool is_entry_group(const std::filesystem::path& folder);              // <root>/<two digits>
+std::string image_hash_of_entry(const std::filesystem::path& folder);  // empty when the entry is damaged
+std::filesystem::file_time_type last_use_of_entry(const std::filesystem::path& folder, std::error_code& error);
+// At once for every other process. False when it was used since `last_used`, or cannot be removed.
+bool remove_entry(const std::filesystem::path& root, const std::filesystem::path& folder,
+                  std::filesystem::file_time_type last_used);
 
 // default_cache_dir()/cubins
 std::filesystem::path default_compile_cache_dir();

@@ -56,6 +56,8 @@ Interval median_interval(std::span<const double> samples) {
   return {values[static_cast<std::size_t>(low) - 1], values[static_cast<std::size_t>(high) - 1]};
 }
 
+bool overlap(const Interval& a, const Interval& b) { return a.low <= b.high && b.low <= a.high; }
+
 double relative_uncertainty(std::span<const double> samples) {
   const double centre = median(samples);
   if (samples.empty() || !(centre > 0)) return std::numeric_limits<double>::infinity();

@@ -21,6 +21,7 @@ double percentile(std::span<const double> samples, double fraction);
 // samples of rank n/2 -+ 0.98 sqrt(n), the normal approximation of the binomial. The whole range below 6 samples,
 // where no pair of ranks reaches 95%.
 Interval median_interval(std::span<const double> samples);
+bool overlap(const Interval& a, const Interval& b);
 // Half the interval's width over the median; infinity of none or a median that is not positive.
 double relative_uncertainty(std::span<const double> samples);
 
