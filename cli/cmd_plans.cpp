@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/plan_json.h"
+#include "cli/plans_command.h"
 #include "runtime/plan_store.h"
 
 namespace duet {
@@ -92,13 +93,17 @@ void add_remove(CLI::App& plans, const std::shared_ptr<StoreFlags>& store) {
 }  // namespace
 
 void add_plans_command(CLI::App& app, const GlobalFlags& global) {
-  CLI::App* command = app.add_subcommand("plans", "List, show, export or remove stored plans");
+  CLI::App* command = app.add_subcommand("plans", "List, show, explain, compare, join, ship or remove stored plans");
   command->require_subcommand(1);
   auto store = std::make_shared<StoreFlags>();
   add_list(*command, store, global);
   add_show(*command, store, global);
   add_export(*command, store);
   add_remove(*command, store);
+  add_plans_why(*command, global);
+  add_plans_diff(*command, global);
+  add_plans_merge(*command, global);
+  add_plans_gc(*command, global);
 }
 
 }  // namespace duet

@@ -18,8 +18,9 @@
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 internal defect, 2 wrong usage, 3 bad input file, 4 something this machine lacks,\n"
-    "5 the device failed, 6 nothing valid came of the work, 130 interrupted (what was found is kept).\n\n"
+    "Exit codes: 0 done, 1 internal defect (of `plans diff`: the plans differ), 2 wrong usage, 3 bad input file,\n"
+    "4 something this machine lacks, 5 the device failed, 6 nothing valid came of the work,\n"
+    "130 interrupted (what was found is kept).\n\n"
     "Example: duet tune clip-vit-b32 --target jetson-orin-nx-16gb && duet plans show 1";
 
 // Messages quote file names and arguments: whatever these hold, one message is one line.
@@ -71,6 +72,8 @@ int run(int argc, char** argv) {
   duet::add_profile_command(app, global);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& result) {
+    return result.get_exit_code();  // of a command that answers by it
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return report(duet::ErrorKind::usage, usage_message(app, error));

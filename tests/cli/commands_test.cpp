@@ -104,6 +104,10 @@ TEST_F(Commands, TunePlansAndRunWorkTogether) {
   EXPECT_NE(expect_exit(0, {"plans", "show", std::to_string(id), "--db", "t.db"}).out.find("EMULATED"),
             std::string::npos);
 
+  const nlohmann::json why = expect_json({"plans", "why", "tiny-dual", "--db", "t.db", "--json"});
+  ASSERT_GT(why["kernels"].size(), 5u);
+  for (const nlohmann::json& kernel : why["kernels"]) EXPECT_EQ(kernel["chosen"]["provenance"], "emulated") << kernel;
+
   const nlohmann::json ran =
       expect_json({"run", "tiny-dual", "--target", "emulator", "--db", "t.db", "--check", "--json", "--output", "out"});
   ASSERT_EQ(ran["check"].size(), 3u);
