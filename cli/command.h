@@ -42,6 +42,7 @@ void add_generate_command(CLI::App& app, const GlobalFlags& global);
 void add_tune_command(CLI::App& app, const GlobalFlags& global);
 void add_plans_command(CLI::App& app, const GlobalFlags& global);
 void add_spaces_command(CLI::App& app, const GlobalFlags& global);
+void add_replay_command(CLI::App& app, const GlobalFlags& global);
 void add_run_command(CLI::App& app, const GlobalFlags& global);
 void add_bench_command(CLI::App& app, const GlobalFlags& global);
 void add_profile_command(CLI::App& app, const GlobalFlags& global);

@@ -67,6 +67,7 @@ int run(int argc, char** argv) {
   duet::add_tune_command(app, global);
   duet::add_plans_command(app, global);
   duet::add_spaces_command(app, global);
+  duet::add_replay_command(app, global);
   duet::add_run_command(app, global);
   duet::add_bench_command(app, global);
   duet::add_profile_command(app, global);

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "tuner/search/choosers.h"
 
 namespace duet {
 namespace {
@@ -91,7 +92,49 @@ class DescentStrategy : public SearchStrategy {
   double best_us_ = 0;
 };
 
-constexpr std::array<std::string_view, 4> kNames = {"exhaustive", "random", "model_order", "descent"};
+// One chooser, on a history of its own.
+class ChooserStrategy : public SearchStrategy {
+ public:
+  using Make = std::function<std::unique_ptr<Chooser>(const EncodedSpace&)>;
+  ChooserStrategy(const SearchPoints& points, const Make& make, std::uint64_t seed)
+      : space_(points), history_(space_), random_(seed), chooser_(make(space_)) {}
+
+  std::optional<std::size_t> propose() override {
+    if (history_.unproposed_count() == 0) return std::nullopt;
+    const std::size_t index = chooser_->choose(history_, random_);
+    history_.mark_proposed(index);
+    return space_.original(index);
+  }
+  void report(std::size_t original, const SearchResult& result) override {
+    const Trial trial{.index = space_.of_original(original), .valid = result.valid, .time_us = result.time_us};
+    const bool own = history_.is_proposed(trial.index);
+    history_.add(trial);
+    chooser_->learn(trial, own, history_, random_);
+  }
+
+ private:
+  EncodedSpace space_;
+  TrialHistory history_;
+  RandomSource random_;
+  std::unique_ptr<Chooser> chooser_;
+};
+
+struct NamedChooser {
+  std::string_view name;
+  std::unique_ptr<Chooser> (*make)();
+};
+constexpr std::array<NamedChooser, 6> kChoosers = {{
+    {"local", make_local_search},
+    {"annealing", make_annealing},
+    {"genetic", make_genetic_search},
+    {"differential_evolution", make_differential_evolution},
+    {"surrogate", [] { return make_surrogate_search(); }},
+    {"elite", make_elite_search},
+}};
+
+constexpr std::array<std::string_view, 11> kNames = {
+    "exhaustive", "random", "model_order", "descent", "local", "annealing", "genetic", "differential_evolution",
+    "surrogate", "elite", "portfolio"};
 
 }  // namespace
 
@@ -102,6 +145,10 @@ std::unique_ptr<SearchStrategy> make_strategy(std::string_view name, SearchPoint
   if (name == "random") return std::make_unique<OrderedStrategy>(random_order(space, seed));
   if (name == "model_order") return std::make_unique<OrderedStrategy>(predicted_order(space));
   if (name == "descent") return std::make_unique<DescentStrategy>(std::move(space));
+  for (const NamedChooser& named : kChoosers)
+    if (name == named.name)
+      return std::make_unique<ChooserStrategy>(space, [&](const EncodedSpace&) { return named.make(); }, seed);
+  if (name == "portfolio") return std::make_unique<ChooserStrategy>(space, make_portfolio, seed);
   fail(ErrorKind::usage, "unknown search strategy '{}': use {}", name, fmt::join(kNames, ", "));
 }
 

@@ -1,0 +1,62 @@
+// `duet replay`: its table, JSON and traces, and what it says of files that are none.
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "base/gzip.h"
+#include "tests/cli/cli_fixture.h"
+
+namespace duet {
+namespace {
+
+class Replay : public CommandTest {
+ protected:
+  Replay() {
+    std::string csv = "tile,stages,time_ms,cost_s,status\n";
+    for (int tile = 0; tile < 20; ++tile)
+      for (int stages = 0; stages < 10; ++stages)
+        csv += std::to_string(tile) + "," + std::to_string(stages) + "," +
+               (tile + stages == 20 ? "" : std::to_string(1 + (tile - 7) * (tile - 7) + stages)) + ",1,ok\n";
+    publish_file(folder_.path() / "space.csv.gz", gzip(csv));
+  }
+};
+
+TEST_F(Replay, ScoresAStrategyAndKeepsItsTrials) {
+  const Arguments arguments{"replay", "space.csv.gz", "--repeats", "3", "--traces", "t.jsonl"};
+  EXPECT_NE(expect_exit(0, arguments).out.find("portfolio\nspace "), std::string::npos);
+  Arguments json = arguments;
+  json.emplace_back("--json");
+  const nlohmann::json result = expect_json(json).at("results").at(0);
+  EXPECT_EQ(result["strategy"], "portfolio");
+  EXPECT_GT(result["score"], 0.2);
+  EXPECT_EQ(result["optimum_ms"], 1);
+  std::istringstream lines(read_text_file(folder_.path() / "t.jsonl", 1 << 20));
+  int repeats = 0;
+  for (std::string line; std::getline(lines, line); ++repeats) {
+    const nlohmann::json trace = nlohmann::json::parse(line);
+    EXPECT_EQ(trace["strategy"], "portfolio");
+    EXPECT_EQ(trace["repeat"], repeats);
+    EXPECT_EQ(trace["trace"].at(0).at(1), 1);
+  }
+  EXPECT_EQ(repeats, 3);
+}
+
+TEST_F(Replay, ComparesAllStrategies) {
+  const nlohmann::json all = expect_json({"replay", "space.csv.gz", "--strategy", "all", "--repeats", "2", "--json"});
+  EXPECT_GE(all["results"].size(), 10u);
+  EXPECT_EQ(all["results"].size(), all["summary"].size());
+}
+
+TEST_F(Replay, RefusesWhatIsNoSpace) {
+  EXPECT_NE(expect_exit(3, {"replay", "absent.csv.gz"}).err.find("absent.csv.gz"), std::string::npos);
+  write("cut.csv.gz", "\x1f\x8b\x08");
+  EXPECT_NE(expect_exit(3, {"replay", "cut.csv.gz"}).err.find("no whole gzip file"), std::string::npos);
+  write("other.csv", "a,b\n1,2\n");
+  EXPECT_NE(expect_exit(3, {"replay", "other.csv"}).err.find("no column time_ms"), std::string::npos);
+  expect_exit(2, {"replay", "space.csv.gz", "--strategy", "luck"});
+  expect_exit(2, {"replay", "space.csv.gz", "--repeats", "0"});
+  expect_exit(2, {"replay"});
+  expect_exit(3, {"replay", "space.csv.gz", "--repeats", "1", "--traces", "no/such/folder/t.jsonl"});
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,66 @@
+#include "tuner/replay.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "tuner/elapsed.h"
+
+namespace duet {
+namespace {
+
+double best_of(const ReplayTrace& trace) {
+  double best = std::numeric_limits<double>::infinity();
+  for (const ReplayedTrial& trial : trace) best = std::min(best, trial.time_ms.value_or(best));
+  return best;
+}
+
+}  // namespace
+
+ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy_name,
+                        std::uint64_t seed) {
+  constexpr double kUsPerMs = 1000;
+  const std::unique_ptr<SearchStrategy> strategy = make_strategy(strategy_name, space.points, seed);
+  ReplayTrace trace;
+  double elapsed_s = 0;
+  while (elapsed_s < budget_s) {
+    const std::optional<std::size_t> index = strategy->propose();
+    if (!index) break;
+    const double time_ms = space.time_ms[*index];
+    elapsed_s += space.cost_s[*index];
+    trace.push_back({.time_ms = time_ms > 0 ? std::optional(time_ms) : std::nullopt, .cost_s = space.cost_s[*index]});
+    strategy->report(*index, {.valid = time_ms > 0, .time_us = time_ms * kUsPerMs});
+  }
+  return trace;
+}
+
+std::optional<ReplayResult> replay(const ReplayedSpace& space, std::string_view strategy, int repeats,
+                                   std::uint64_t seed, const std::function<bool(int repeat)>& go_on) {
+  constexpr std::uint64_t kSeedStep = 0x9e3779b97f4a7c15U;  // far apart, whatever the first
+  const ReplayScorer scorer(space);
+  ReplayResult result;
+  result.space = space.name;
+  result.strategy = strategy;
+  result.budget_trials = scorer.budget_trials();
+  result.budget_s = scorer.budget_s();
+  result.optimum_ms = scorer.optimum_ms();
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<double> found;
+  double trials = 0;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    if (!go_on(repeat)) return std::nullopt;
+    result.traces.push_back(
+        replay_once(space, result.budget_s, strategy, seed + static_cast<std::uint64_t>(repeat) * kSeedStep));
+    trials += static_cast<double>(result.traces.back().size());
+    found.push_back(best_of(result.traces.back()) / result.optimum_ms);
+  }
+  std::sort(found.begin(), found.end());
+  result.worst_found = found.back();
+  result.median_found = found[found.size() / 2];
+  result.tried_share = trials / static_cast<double>(repeats) / static_cast<double>(space.points.size());
+  result.seconds_per_trial = seconds_since(start) / std::max(1.0, trials);
+  result.score = scorer.score(result.traces);
+  return result;
+}
+
+}  // namespace duet
