@@ -162,9 +162,10 @@ void print_tables(const ReplayFlags& flags, const std::vector<ReplayResult>& res
     if (summarise(results, strategy, 0).spaces > 0) print_table(results, strategy);
     if (flags.strategy == kAll) fmt::print("\n");
   }
-  fmt::print("budget: trials that random search needs; found: slower than the optimum; 0 is random search, 1 the optimum "
-             "at once ({} repeats)\n",
-             flags.repeats);
+  fmt::print(
+      "budget: trials that random search needs; found: slower than the optimum; 0 is random search, 1 the optimum "
+      "at once ({} repeats)\n",
+      flags.repeats);
 }
 
 void write_traces(const std::filesystem::path& path, const std::vector<ReplayResult>& results) {
@@ -174,12 +175,11 @@ void write_traces(const std::filesystem::path& path, const std::vector<ReplayRes
       nlohmann::json trace = nlohmann::json::array();
       for (const ReplayedTrial& trial : result.traces[repeat])
         trace.push_back({trial.time_ms ? nlohmann::json(*trial.time_ms) : nlohmann::json(), trial.cost_s});
-      lines += nlohmann::json{{"strategy", result.strategy},
-                              {"repeat", repeat},
-                              {"space", result.space},
-                              {"trace", std::move(trace)}}
-                   .dump() +
-               "\n";
+      lines +=
+          nlohmann::json{
+              {"strategy", result.strategy}, {"repeat", repeat}, {"space", result.space}, {"trace", std::move(trace)}}
+              .dump() +
+          "\n";
     }
   }
   publish_file(path, lines);

@@ -68,9 +68,7 @@ ReplayScorer::ReplayScorer(const ReplayedSpace& space) {
 
 double ReplayScorer::median_ms() const { return median_of(ascending_ms_); }
 
-double ReplayScorer::target_ms(double part) const {
-  return optimum_ms() + (median_ms() - optimum_ms()) * (1 - part);
-}
+double ReplayScorer::target_ms(double part) const { return optimum_ms() + (median_ms() - optimum_ms()) * (1 - part); }
 
 // Trials that random search needs, in expectation, to be as fast as the target.
 int ReplayScorer::trials_until(double part) const {
@@ -139,7 +137,8 @@ double ReplayScorer::score(const std::vector<ReplayTrace>& repeats) const {
   for (std::size_t step = 0; step < kSteps; ++step) {
     const double found_ms = ascending_ms_[static_cast<std::size_t>(std::nearbyint(ranks[step]))];
     const double random_ms = random_search_ms(time_s(step));
-    sum += random_ms > optimum_ms() ? (found_ms - random_ms) / (optimum_ms() - random_ms) : (found_ms > optimum_ms() ? 0 : 1);
+    sum += random_ms > optimum_ms() ? (found_ms - random_ms) / (optimum_ms() - random_ms)
+                                    : (found_ms > optimum_ms() ? 0 : 1);
   }
   return sum / static_cast<double>(kSteps);
 }

@@ -22,8 +22,8 @@ class ReplayScorer {
   explicit ReplayScorer(const ReplayedSpace& space);
 
   double optimum_ms() const { return ascending_ms_.front(); }
-  int budget_trials() const { return trials_end_; }   // random search's until 95%
-  double budget_s() const;                            // a strategy runs that long
+  int budget_trials() const { return trials_end_; }  // random search's until 95%
+  double budget_s() const;                           // a strategy runs that long
   double score(const std::vector<ReplayTrace>& repeats) const;
   // Expected best of random search after `elapsed_s`.
   double random_search_ms(double elapsed_s) const;

@@ -103,8 +103,7 @@ std::vector<int> encode_values(std::span<const std::string_view> texts) {
     distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
     std::vector<int> encoded;
     for (const auto& value : values)
-      encoded.push_back(
-          static_cast<int>(std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin()));
+      encoded.push_back(static_cast<int>(std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin()));
     return encoded;
   };
   if (numbers.size() < texts.size()) return places(texts);
@@ -131,7 +130,8 @@ class SpaceParser {
     reader_.next_row(cells_);
     const auto time = std::find(cells_.begin(), cells_.end(), "time_ms");
     if (time == cells_.end())
-      fail(ErrorKind::input, "{}: has no column time_ms: a recorded space has parameters, time_ms, cost_s", space_.name);
+      fail(ErrorKind::input, "{}: has no column time_ms: a recorded space has parameters, time_ms, cost_s",
+           space_.name);
     if (time + 1 == cells_.end() || *(time + 1) != "cost_s")
       fail(ErrorKind::input, "{}: has no column cost_s behind time_ms", space_.name);
     if (time == cells_.begin()) fail(ErrorKind::input, "{}: has no parameter before time_ms", space_.name);
@@ -179,7 +179,8 @@ class SpaceParser {
       if (cost != kUnknown) known.push_back(cost);
     std::sort(known.begin(), known.end());
     const double median = known.empty() ? 0 : known[known.size() / 2];
-    if (median <= 0) fail(ErrorKind::input, "{}: the median of cost_s is 0: no clock to judge a search by", space_.name);
+    if (median <= 0)
+      fail(ErrorKind::input, "{}: the median of cost_s is 0: no clock to judge a search by", space_.name);
     std::replace(space_.cost_s.begin(), space_.cost_s.end(), kUnknown, median);
   }
 

@@ -22,9 +22,9 @@ struct ReplayedSpace {
   std::vector<double> cost_s;   // of each point, to try it
 };
 
-// A table as recorded_space_csv writes it, or as such spaces are published: parameters, time_ms (empty: failed), cost_s;
-// columns behind these are facts, not parameters, and are passed over. A parameter is numeric where every value is a
-// number, else categorical; strategies see its values by rank. A cost that was not recorded counts as the median.
+// A table as recorded_space_csv writes it, or as such spaces are published: parameters, time_ms (empty: failed),
+// cost_s; columns behind these are facts, not parameters, and are passed over. A parameter is numeric where every value
+// is a number, else categorical; strategies see its values by rank. A cost that was not recorded counts as the median.
 // Throws Error(input) naming `name`, line and value: no such column, no number, no valid row, too large.
 ReplayedSpace parse_replayed_space(std::string_view csv, const std::string& name);
 // The same from a .csv or .csv.gz file.

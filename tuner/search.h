@@ -35,8 +35,11 @@ class SearchStrategy {
 
 // "exhaustive": in the space's order. "random": each once, in an order that `seed` decides. "model_order": best
 // predicted first. "descent": from the best predicted, then around the best found, one parameter changed at a time;
-// restarts at the best predicted configuration not yet tried, so that it ends with every one tried. Throws Error(usage)
-// listing the names when the name is unknown.
+// restarts at the best predicted configuration not yet tried. The others learn from results and from nothing else
+// (tuner/search/choosers.h describes each): "local", "elite", "annealing", "genetic", "differential_evolution",
+// "surrogate", and "portfolio", which lends its trials to several of them as results come in. They are the same search
+// for a space whose rows or parameters are listed in another order. All end with every configuration tried. Throws
+// Error(usage) listing the names when the name is unknown.
 std::unique_ptr<SearchStrategy> make_strategy(std::string_view name, SearchPoints space, std::uint64_t seed);
 std::vector<std::string_view> strategy_names();
 

@@ -36,7 +36,8 @@ ReplayedSpace ladder(int count) {
 
 TEST(ReplayedSpace, ParametersAreTheColumnsBeforeTheTime) {
   const ReplayedSpace space = parse_replayed_space(
-      "layout,tile,scale,time_ms,cost_s,status,registers\r\nrow,8,0.5,2.5,1,ok,32\r\ncol,16,2,,3,\"bad, \"\"x\"\"\ny\",\r\n"
+      "layout,tile,scale,time_ms,cost_s,status,registers\r\nrow,8,0.5,2.5,1,ok,32\r\ncol,16,2,,3,\"bad, "
+      "\"\"x\"\"\ny\",\r\n"
       "row,16,1,4,,ok,64\n",
       "s");
   EXPECT_EQ(space.parameters, (std::vector<std::string>{"layout", "tile", "scale"}));
@@ -190,7 +191,8 @@ TEST(Replay, ASeedMeansOneRun) {
   const ReplayedSpace space = valley(false);
   const auto times = [&](std::string_view strategy, std::uint64_t seed) {
     std::vector<double> found;
-    for (const ReplayedTrial& trial : replay_once(space, 30, strategy, seed)) found.push_back(trial.time_ms.value_or(0));
+    for (const ReplayedTrial& trial : replay_once(space, 30, strategy, seed))
+      found.push_back(trial.time_ms.value_or(0));
     return found;
   };
   for (const std::string_view name : strategy_names()) EXPECT_EQ(times(name, 5), times(name, 5)) << name;

@@ -1,5 +1,6 @@
 #include "tuner/search/chooser.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace duet {
@@ -18,6 +19,22 @@ std::size_t nearest_unproposed(std::span<const std::uint16_t> levels, const Tria
     if (equal == 1 || random.below(equal) == 0) nearest = index;
   }
   return nearest;
+}
+
+std::size_t space_filling(const TrialHistory& history, RandomSource& random) {
+  constexpr int kDraws = 10;
+  double farthest = -1;
+  std::size_t chosen = 0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    const std::size_t index = history.random_unproposed(random);
+    double nearest = std::numeric_limits<double>::infinity();
+    for (const Trial& trial : history.trials())
+      nearest = std::min(nearest, history.space().distance(history.space().levels(index), trial.index));
+    if (nearest <= farthest) continue;
+    farthest = nearest;
+    chosen = index;
+  }
+  return chosen;
 }
 
 std::optional<std::size_t> unproposed_neighbour(std::size_t index, const TrialHistory& history, RandomSource& random) {

@@ -25,4 +25,7 @@ std::size_t nearest_unproposed(std::span<const std::uint16_t> levels, const Tria
 // One that differs in one parameter and is not proposed yet; none when all of these are.
 std::optional<std::size_t> unproposed_neighbour(std::size_t index, const TrialHistory& history, RandomSource& random);
 
+// Of some at random, the one that lies farthest from all that were reported: spreads a first sample.
+std::size_t space_filling(const TrialHistory& history, RandomSource& random);
+
 }  // namespace duet

@@ -18,8 +18,9 @@ std::unique_ptr<Chooser> make_genetic_search();
 // Moves each of a population by differences of others, in ranks.
 std::unique_ptr<Chooser> make_differential_evolution();
 // Fits trees to what is known and takes what they expect to be fast, or know little of.
-std::unique_ptr<Chooser> make_surrogate_search(double curiosity = 1);
-// From the best predicted by the cost model, then around the fastest found.
-std::unique_ptr<Chooser> make_portfolio(const EncodedSpace& space);
+std::unique_ptr<Chooser> make_surrogate_search();
+// Lends its trials to several of these, by what each brought lately; begins with a sample spread over the space, every
+// other one of it by the cost model's order where there is one.
+std::unique_ptr<Chooser> make_portfolio();
 
 }  // namespace duet

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -19,9 +20,13 @@ Column encode_column(const SearchPoints& points, std::size_t parameter) {
   std::vector<int> distinct = values;
   std::sort(distinct.begin(), distinct.end());
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  Column column{.levels = {}, .counts = std::vector<std::size_t>(distinct.size())};
+  // Beyond 16 bits of values the greatest count as one.
+  constexpr std::ptrdiff_t kLastLevel = std::numeric_limits<std::uint16_t>::max();
+  const std::size_t levels = std::min(distinct.size(), static_cast<std::size_t>(kLastLevel) + 1);
+  Column column{.levels = {}, .counts = std::vector<std::size_t>(levels)};
   for (const int value : values) {
-    const auto level = std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin();
+    const auto place = std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin();
+    const auto level = std::min<std::ptrdiff_t>(place, kLastLevel);
     column.levels.push_back(static_cast<std::uint16_t>(level));
     ++column.counts[static_cast<std::size_t>(level)];
   }

@@ -36,7 +36,8 @@ class EncodedSpace {
   std::size_t find(std::span<const std::uint16_t> levels) const;  // kNone: outside the space
   // Those that differ in one parameter.
   void neighbours(std::size_t index, std::vector<std::size_t>& found) const;
-  // How far `levels` lie from a configuration: a parameter that differs counts one, and up to one more by how many ranks.
+  // How far `levels` lie from a configuration: a parameter that differs counts one, and up to one more by how many
+  // ranks.
   double distance(std::span<const std::uint16_t> levels, std::size_t index) const;
 
  private:

@@ -1,9 +1,6 @@
-// Several choosers on one history. Each is lent trials in proportion to what its own brought lately, none is dropped:
-// which of them suits a space shows only while it is searched, and may change on the way.
+// Several choosers on one history, so that each builds on what the others found. Each is lent trials by what its own
+// brought lately, none is dropped: which of them suits a space shows only while it is searched, and may change.
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdlib>
 #include <unordered_map>
 #include <vector>
 
@@ -11,79 +8,81 @@
 
 namespace duet {
 namespace {
-double env(const char* n, double d) { const char* v = std::getenv(n); return v ? std::atof(v) : d; }
+
+constexpr std::size_t kFirstSample = 12;
+constexpr double kForget = 0.97;       // of what was earned, at each result
+constexpr double kEvenShare = 0.1;     // of the trials that is lent evenly
+constexpr double kFirstCredit = 0.05;  // so that one that never earned can still be chosen
+constexpr double kFirstTrials = 0.5;
 
 struct Member {
   std::unique_ptr<Chooser> chooser;
-  double credit = 1, lent = 1;
+  double credit = 1, trials = 1;  // earned and lent, the older the less
+  double rate() const { return (credit + kFirstCredit) / (trials + kFirstTrials); }
 };
 
 class Portfolio : public Chooser {
  public:
-  explicit Portfolio() {
-    const double mask = env("MEMBERS", 15);
-    const int m = static_cast<int>(mask);
-    if (m & 1) members_.push_back({make_surrogate_search(0.3)});
-    if (m & 2) members_.push_back({make_surrogate_search(1.5)});
-    if (m & 4) members_.push_back({make_elite_search()});
-    if (m & 8) members_.push_back({make_genetic_search()});
-    if (m & 16) members_.push_back({make_local_search()});
-    if (m & 32) members_.push_back({make_differential_evolution()});
-    if (m & 64) members_.push_back({make_annealing()});
+  Portfolio() {
+    // Two that fit models, each of its own curiosity, against getting stuck; two that look around what is good.
+    for (auto* make : {make_surrogate_search, make_surrogate_search, make_elite_search, make_local_search})
+      members_.push_back({.chooser = make()});
   }
+
   std::size_t choose(const TrialHistory& history, RandomSource& random) override {
-    static const double kInit = env("PINIT", 12);
-    if (history.trials().size() < kInit || history.ranking().empty()) return history.random_unproposed(random);
+    if (history.trials().size() < kFirstSample || history.ranking().empty()) return first_sample(history, random);
     const std::size_t member = pick(random);
     const std::size_t index = members_[member].chooser->choose(history, random);
     owner_[index] = member;
     return index;
   }
+
   void learn(const Trial& trial, bool, const TrialHistory& history, RandomSource& random) override {
     const auto found = owner_.find(trial.index);
     const std::size_t owner = found == owner_.end() ? members_.size() : found->second;
     for (std::size_t i = 0; i < members_.size(); ++i) members_[i].chooser->learn(trial, i == owner, history, random);
     if (owner == members_.size()) return;
     owner_.erase(found);
-    static const double kDecay = env("DECAY", 0.97);
-    for (Member& member : members_) member.credit *= kDecay, member.lent *= kDecay;
-    members_[owner].lent += 1;
+    for (Member& member : members_) member.credit *= kForget, member.trials *= kForget;
+    members_[owner].trials += 1;
     members_[owner].credit += reward(trial, history);
   }
 
  private:
-  // 1 for a new best, less the further down it is placed among all that is known.
-  static double reward(const Trial& trial, const TrialHistory& history) {
-    if (!trial.valid) return 0;
-    const auto& ranking = history.ranking();
-    const auto place = std::lower_bound(ranking.begin(), ranking.end(), trial, [](const Trial& a, const Trial& b) {
-                         return a.time_us < b.time_us;
-                       }) - ranking.begin();
-    return place == 0 ? 1 : 0.5 / (1 + static_cast<double>(place));
+  // Spread over the space; every other one by the cost model, where there is one.
+  std::size_t first_sample(const TrialHistory& history, RandomSource& random) {
+    by_model_ = !by_model_ && history.space().has_predictions();
+    if (!by_model_) return space_filling(history, random);
+    const auto& left = history.unproposed();
+    return *std::min_element(left.begin(), left.end(), [&](std::size_t a, std::size_t b) {
+      const double one = history.space().predicted_us(a), other = history.space().predicted_us(b);
+      return one != other ? one < other : a < b;
+    });
   }
-  std::size_t pick(RandomSource& random) {
-    static const double kFloor = env("FLOOR", 0.1);
-    std::vector<double> rates;
+
+  // Only a new best earns: were good ones to earn too, looking around a local optimum would take all trials.
+  static double reward(const Trial& trial, const TrialHistory& history) {
+    return trial.valid && history.ranking().front().index == trial.index ? 1 : 0;
+  }
+
+  std::size_t pick(RandomSource& random) const {
     double sum = 0;
-    for (const Member& member : members_) {
-      rates.push_back((member.credit + 0.05) / (member.lent + 0.5));
-      sum += rates.back();
-    }
-    double at = random.uniform();
-    for (std::size_t i = 0; i < members_.size(); ++i) {
-      const double share = kFloor / static_cast<double>(members_.size()) + (1 - kFloor) * rates[i] / sum;
-      if (at < share) return i;
-      at -= share;
+    for (const Member& member : members_) sum += member.rate();
+    double left = random.uniform();
+    for (std::size_t i = 0; i + 1 < members_.size(); ++i) {
+      left -= kEvenShare / static_cast<double>(members_.size()) + (1 - kEvenShare) * members_[i].rate() / sum;
+      if (left < 0) return i;
     }
     return members_.size() - 1;
   }
 
   std::vector<Member> members_;
-  std::unordered_map<std::size_t, std::size_t> owner_;
+  std::unordered_map<std::size_t, std::size_t> owner_;  // who chose what is not reported yet
+  bool by_model_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Chooser> make_portfolio(const EncodedSpace&) { return std::make_unique<Portfolio>(); }
+std::unique_ptr<Chooser> make_portfolio() { return std::make_unique<Portfolio>(); }
 
 }  // namespace duet

@@ -40,8 +40,8 @@ void TreeEnsemble::grow(std::span<const TreeSample> samples, std::span<std::uint
   grow(samples, chosen.subspan(left), random);
 }
 
-TreeEnsemble::Split TreeEnsemble::best_split(std::span<const TreeSample> samples,
-                                             std::span<const std::uint32_t> chosen, RandomSource& random) {
+TreeEnsemble::Split TreeEnsemble::best_split(std::span<const TreeSample> samples, std::span<const std::uint32_t> chosen,
+                                             RandomSource& random) {
   const std::size_t parameters = samples.front().levels.size();
   Split best;
   for (std::size_t parameter = 0; parameter < parameters; ++parameter)
@@ -90,7 +90,8 @@ TreePrediction TreeEnsemble::predict(std::span<const std::uint16_t> levels) cons
     auto at = static_cast<std::size_t>(root);
     while (nodes_[at].parameter >= 0) {
       const Node& node = nodes_[at];
-      at = levels[static_cast<std::size_t>(node.parameter)] <= node.threshold ? at + 1 : static_cast<std::size_t>(node.right);
+      at = levels[static_cast<std::size_t>(node.parameter)] <= node.threshold ? at + 1
+                                                                              : static_cast<std::size_t>(node.right);
     }
     sum += nodes_[at].value;
     squares += static_cast<double>(nodes_[at].value) * nodes_[at].value;

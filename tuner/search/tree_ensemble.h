@@ -1,5 +1,5 @@
-// Regression trees on bootstrap samples, over ranks of values: the mean of the trees is the prediction, their spread what
-// they do not know.
+// Regression trees on bootstrap samples, over ranks of values: the mean of the trees is the prediction, their spread
+// what they do not know.
 #pragma once
 
 #include <cstddef>

@@ -26,9 +26,9 @@ class TrialHistory {
   const std::vector<std::size_t>& unproposed() const { return unproposed_; }
   std::size_t random_unproposed(RandomSource& random) const { return unproposed_[random.below(unproposed_.size())]; }
 
-  const std::vector<Trial>& trials() const { return trials_; }      // reported, in order
-  const std::vector<Trial>& ranking() const { return ranking_; }    // the valid ones, fastest first
-  const Trial* find(std::size_t index) const;                       // null: not reported yet
+  const std::vector<Trial>& trials() const { return trials_; }    // reported, in order
+  const std::vector<Trial>& ranking() const { return ranking_; }  // the valid ones, fastest first
+  const Trial* find(std::size_t index) const;                     // null: not reported yet
 
   void mark_proposed(std::size_t index);
   void add(const Trial& trial);
