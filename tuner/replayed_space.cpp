@@ -17,7 +17,7 @@ namespace {
 
 // Of spaces that are published the largest has some 100 thousand rows; these bound what a hostile file can ask for.
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 26;
-constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 27;
+constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 26;
 constexpr std::size_t kMaxParameters = 256;
 constexpr std::size_t kMaxRows = 1'000'000;
 constexpr std::size_t kMaxValues = 8'000'000;
