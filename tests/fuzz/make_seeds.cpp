@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/npy.h"
 #include "runtime/plan_store.h"
 #include "runtime/safetensors.h"
@@ -130,6 +131,9 @@ void write_seeds(const fs::path& source, const fs::path& root) {
   publish_file(corpus(root, "plan_rows_fuzz") / "two", std::string("\x05\x00\x00\xff\x21\x01\x03\x02[]", 10));
   write_stores(corpus(root, "plan_store_fuzz"));
   write_frontend(source / "tests" / "frontend" / "golden", root);
+  const std::string space = "tile,layout,time_ms,cost_s,status\n8,row,1.5,0.5,ok\n16,col,,0.25,\"a, b\"\n";
+  publish_file(corpus(root, "recorded_space_fuzz") / "plain", space);
+  publish_file(corpus(root, "recorded_space_fuzz") / "packed", gzip(space));
   publish_file(corpus(root, "cubin_fuzz") / "kernel", sample_elf());
   publish_file(corpus(root, "cubin_fuzz") / "log",
                "ptxas info    : Used 255 registers, 256 bytes smem\n 16 bytes stack frame, 12 bytes spill stores, 20 "
