@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/data_files.h"
+#include "cli/drill_report.h"
 #include "cli/interrupt.h"
 #include "cli/plan_json.h"
 #include "cli/progress.h"
@@ -32,6 +33,9 @@ struct TuneFlags {
   int jobs = 0;
   std::uint64_t seed = 1;
   bool no_baseline = false;
+  std::string isolation = "process";
+  double candidate_timeout_s = 0;
+  std::optional<std::uint64_t> drill_seed;
 };
 
 void add_flags(CLI::App& command, TuneFlags& flags) {
@@ -60,6 +64,21 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group("Search");
+  command
+      .add_option("--isolation", flags.isolation,
+                  "Where candidates run and compile: process (a fault costs one candidate) or none (this process)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"process", "none"}))
+      ->group("Search");
+  command
+      .add_option("--candidate-timeout-s", flags.candidate_timeout_s,
+                  fmt::format("After which a launch counts as hung; 0 is {} on a GPU, {} in the emulator", kGpuTimeoutS,
+                              kEmulatorTimeoutS))
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 86400.0))
+      ->group("Search");
+  command.add_option("--drill-faults", flags.drill_seed, "Make one candidate in five faulty on purpose, by this seed")
+      ->group("");  // for developers: docs/tuning.md
   command.add_option("--mode", flags.mode, "How the towers share the device")
       ->capture_default_str()
       ->check(CLI::IsMember({"sequential", "streams", "paired"}))
@@ -93,6 +112,7 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   request.seed = flags.seed;
   request.jobs = flags.jobs;
   request.commit = built_commit();
+  request.drill_seed = flags.drill_seed;
   return request;
 }
 
@@ -103,10 +123,13 @@ TuneReport tune_once(TuningSession& session, const TuneRequest& request) {
 }
 
 nlohmann::json report_json(const TuneReport& report) {
-  return {{"candidates", report.candidates}, {"compiled", report.compiled},       {"cached", report.cached},
-          {"verified", report.verified},     {"infeasible", report.infeasible},   {"failed", report.failed},
-          {"elapsed_s", report.elapsed_s},   {"compile_s", report.compile_s},     {"verify_s", report.verify_s},
-          {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"plan", plan_json(report.plan)}};
+  nlohmann::json json = {
+      {"candidates", report.candidates}, {"compiled", report.compiled},       {"cached", report.cached},
+      {"verified", report.verified},     {"infeasible", report.infeasible},   {"failed", report.failed},
+      {"elapsed_s", report.elapsed_s},   {"compile_s", report.compile_s},     {"verify_s", report.verify_s},
+      {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"plan", plan_json(report.plan)}};
+  if (!report.drill.empty()) json["drill"] = drill_json(report.drill);
+  return json;
 }
 
 void print_report(const char* what, const TuneReport& r) {
@@ -116,10 +139,18 @@ void print_report(const char* what, const TuneReport& r) {
       "(compile {:.1f}, verify {:.1f}, measure {:.1f}){}\n",
       what, r.candidates, r.infeasible, r.cached, r.compiled, r.verified, r.failed, r.elapsed_s, r.compile_s,
       r.verify_s, r.measure_s, r.interrupted ? "; interrupted, best so far kept" : "");
+  if (!r.drill.empty()) fmt::print(stderr, "{}", drill_text(r.drill));
 }
 
 void tune(const TuneFlags& flags, const GlobalFlags& global) {
-  Target target = open_target(flags.target);
+  if (flags.drill_seed && flags.isolation == "none")
+    fail(ErrorKind::usage, "--drill-faults plants faults that end a process: not with --isolation none");
+  Target target = open_target(flags.target, {.processes = flags.isolation == "process",
+                                             .timeout_s = flags.candidate_timeout_s,
+                                             .obey_faults = flags.drill_seed.has_value()});
+  if (flags.drill_seed && !target.device)
+    fail(ErrorKind::usage, "--drill-faults needs a target that runs candidates: auto or emulator, not '{}'",
+         target.name);
   const TuneRequest request = make_request(flags, target);
   PlanStore store = PlanStore::open(flags.store.database, PlanStore::Mode::tune);
   TuningSession session(target.device.get(), target.compiler.get(), store);

@@ -40,6 +40,7 @@ void add_doctor_command(CLI::App& app, const GlobalFlags& global);
 void add_check_command(CLI::App& app, const GlobalFlags& global);
 void add_generate_command(CLI::App& app, const GlobalFlags& global);
 void add_tune_command(CLI::App& app, const GlobalFlags& global);
+void add_worker_command(CLI::App& app);
 void add_plans_command(CLI::App& app, const GlobalFlags& global);
 void add_spaces_command(CLI::App& app, const GlobalFlags& global);
 void add_replay_command(CLI::App& app, const GlobalFlags& global);

@@ -65,6 +65,7 @@ int run(int argc, char** argv) {
   duet::add_check_command(app, global);
   duet::add_generate_command(app, global);
   duet::add_tune_command(app, global);
+  duet::add_worker_command(app);
   duet::add_plans_command(app, global);
   duet::add_spaces_command(app, global);
   duet::add_replay_command(app, global);

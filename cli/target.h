@@ -21,8 +21,19 @@ struct Target {
 inline constexpr const char* kTargetHelp =
     "auto (the GPU here), auto/16sm (16 of its SMs), emulator, or a device of devices/ such as jetson-orin-nx-16gb@25W";
 
+// Where candidates run, and how long each may take.
+struct Isolation {
+  bool processes = false;    // in worker processes, as the compiler; else in this one
+  double timeout_s = 0;      // of a launch or a measurement's round; 0: kGpuTimeoutS, or kEmulatorTimeoutS
+  bool obey_faults = false;  // workers do as planted faults say (tuner/fault_drill.h)
+};
+inline constexpr double kGpuTimeoutS = 10, kEmulatorTimeoutS = 120;
+
 // Throws Error(missing) when the machine lacks what the target needs (driver, NVRTC, host compiler), naming what still
 // works.
-Target open_target(const std::string& name);
+Target open_target(const std::string& name, const Isolation& isolation = {});
+// The device alone, in this process. `timeout_s`: of a launch in the emulator; 0: kEmulatorTimeoutS. Throws
+// Error(missing) as open_target, and for a target that is not here.
+std::unique_ptr<Device> open_device(const std::string& name, double timeout_s);
 
 }  // namespace duet

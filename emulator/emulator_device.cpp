@@ -13,8 +13,6 @@ namespace {
 using emulator::Fault;
 using emulator::FaultKind;
 using emulator::LaunchOutcome;
-using emulator::MessageReader;
-using emulator::MessageWriter;
 using emulator::Request;
 
 constexpr std::chrono::minutes kTransferTimeout{2};
@@ -67,8 +65,7 @@ emulator::LaunchHeader launch_header(const Launch& launch, std::uint32_t kernel,
           .landing = static_cast<std::uint8_t>(variant.landing),
           .poison = static_cast<std::uint8_t>(variant.poison),
           .blocks = static_cast<std::uint8_t>(variant.blocks),
-          .seed = variant.seed,
-          .deadline_ms = static_cast<std::uint32_t>(options.launch_timeout.count())};
+          .seed = variant.seed};
 }
 
 }  // namespace

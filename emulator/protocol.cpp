@@ -1,50 +1,8 @@
 #include "emulator/protocol.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
+#include <array>
 
 namespace duet::emulator {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// Milliseconds for poll(): -1 without a deadline, rounded up so that it does not spin at the end.
-int remaining_ms(const Deadline& deadline) {
-  if (!deadline) return -1;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - Clock::now()).count();
-  return static_cast<int>(std::clamp<std::int64_t>(left + 1, 0, 1 << 30));
-}
-
-ReceiveStatus receive_bytes(int socket, std::byte* destination, std::size_t bytes, const Deadline& deadline) {
-  while (bytes > 0) {
-    pollfd ready{.fd = socket, .events = POLLIN, .revents = 0};
-    const int polled = poll(&ready, 1, remaining_ms(deadline));
-    if (polled == 0) return ReceiveStatus::timed_out;
-    if (polled < 0 && errno == EINTR) continue;
-    const ssize_t count = recv(socket, destination, bytes, 0);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return ReceiveStatus::closed;
-    destination += count;
-    bytes -= static_cast<std::size_t>(count);
-  }
-  return ReceiveStatus::ok;
-}
-
-bool send_bytes(int socket, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
-  return true;
-}
-
-}  // namespace
 
 void put_fault(MessageWriter& message, const std::optional<Fault>& fault) {
   message.put(static_cast<std::uint8_t>(fault.has_value()));
@@ -63,20 +21,6 @@ std::optional<Fault> get_fault(MessageReader& message) {
   fault.block = message.get<std::array<int, 3>>();
   fault.detail = message.get_text();
   return fault;
-}
-
-bool send_message(int socket, std::span<const std::byte> message) {
-  const auto length = static_cast<std::uint32_t>(message.size());
-  return send_bytes(socket, std::as_bytes(std::span(&length, 1))) && send_bytes(socket, message);
-}
-
-ReceiveStatus receive_message(int socket, std::vector<std::byte>& message, Deadline deadline) {
-  std::uint32_t length = 0;
-  const ReceiveStatus status = receive_bytes(socket, reinterpret_cast<std::byte*>(&length), sizeof length, deadline);
-  if (status != ReceiveStatus::ok) return status;
-  if (length > kMaxMessageBytes) return ReceiveStatus::closed;
-  message.resize(length);
-  return receive_bytes(socket, message.data(), length, deadline);
 }
 
 }  // namespace duet::emulator

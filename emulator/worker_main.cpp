@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/child_process.h"
+#include "base/message.h"
 #include "emulator/intrinsics_host.h"
 #include "emulator/launch.h"
 #include "emulator/protocol.h"
@@ -125,10 +127,7 @@ class Worker {
     const auto params = request.rest();
     LaunchOutcome outcome;
     if (std::string error = launch_error(header, params.size()); error.empty()) {
-      // The parent kills a worker that is late; should the parent be gone, the alarm does.
-      alarm(header.deadline_ms / 1000 + 10);
       outcome = run(header, params);
-      alarm(0);
     } else {
       outcome.fault = Fault{.kind = FaultKind::bad_launch, .detail = std::move(error)};
     }
@@ -177,6 +176,7 @@ class Worker {
 }  // namespace duet::emulator
 
 int main() {
-  duet::emulator::Worker().serve(duet::emulator::kWorkerSocket);
+  duet::exit_when_closed(duet::kChildSocket);
+  duet::emulator::Worker().serve(duet::kChildSocket);
   _exit(0);
 }

@@ -1,27 +1,17 @@
 #include "emulator/worker_process.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
-#include "emulator/protocol.h"
 
 namespace duet::emulator {
 namespace {
 
-constexpr std::size_t kMaxErrorBytes = 64 << 10;
 constexpr int kReportLines = 8;
 
 // The lines that matter of a sanitizer's report: from its headline through the first frames, without the separators.
@@ -52,87 +42,23 @@ bool is_wild_access(const std::string& text) {
          text.find("AddressSanitizer: FPE") != std::string::npos;
 }
 
-std::string describe_exit(int status) {
-  if (WIFSIGNALED(status)) return fmt::format("signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
-  return fmt::format("exit status {}", WEXITSTATUS(status));
+Fault as_fault(const ChildEnd& end) {
+  if (end.cause == ChildEnd::Cause::timed_out)
+    return {.kind = FaultKind::hang, .detail = fmt::format("no result within {} ms", end.timeout.count())};
+  const std::string report = summarize_report(end.errors);
+  if (is_sanitizer_report(end.errors) && !is_wild_access(end.errors))
+    return {.kind = FaultKind::sanitizer, .detail = report};
+  return {.kind = FaultKind::crash, .detail = describe_exit(end.status) + (report.empty() ? "" : ": " + report)};
 }
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(const std::filesystem::path& executable) {
-  int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
-    fail(ErrorKind::missing, "no socket for the emulator's worker: {}", std::strerror(errno));
-  }
-  errors_ = memfd_create("duet-emulator-errors", MFD_CLOEXEC);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  // stderr before the socket: were its number 3, the socket's dup2 would replace it.
-  if (errors_ >= 0) posix_spawn_file_actions_adddup2(&actions, errors_, STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, sockets[1], kWorkerSocket);
-  posix_spawnattr_t attributes;  // a group of its own: a terminal's Ctrl-C is for the parent alone
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  std::string name = executable.string();
-  char* arguments[] = {name.data(), nullptr};
-  const int error = posix_spawn(&process_, name.c_str(), &actions, &attributes, arguments, environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  close(sockets[1]);
-  socket_ = sockets[0];
-  if (error == 0) return;
-  process_ = -1;
-  close(socket_);
-  if (errors_ >= 0) close(errors_);
-  fail(ErrorKind::missing, "cannot start the emulator's worker {}: {}", name, std::strerror(error));
-}
-
-WorkerProcess::~WorkerProcess() {
-  if (alive()) {
-    kill(process_, SIGKILL);
-    waitpid(process_, nullptr, 0);
-  }
-  close(socket_);
-  if (errors_ >= 0) close(errors_);
-}
+WorkerProcess::WorkerProcess(const std::filesystem::path& executable) : child_({.command = {executable.string()}}) {}
 
 WorkerProcess::Reply WorkerProcess::call(std::span<const std::byte> request, std::chrono::milliseconds timeout) {
-  Reply reply;
-  if (!alive()) {
-    reply.failure = Fault{.kind = FaultKind::crash, .detail = "the worker is not running"};
-    return reply;
-  }
-  if (!send_message(socket_, request)) {
-    reply.failure = bury(false, timeout);
-    return reply;
-  }
-  const ReceiveStatus status = receive_message(socket_, reply.payload, std::chrono::steady_clock::now() + timeout);
-  if (status != ReceiveStatus::ok) reply.failure = bury(status == ReceiveStatus::timed_out, timeout);
-  return reply;
-}
-
-Fault WorkerProcess::bury(bool timed_out, std::chrono::milliseconds timeout) {
-  if (timed_out) kill(process_, SIGKILL);
-  shutdown(socket_, SHUT_RDWR);
-  int status = 0;
-  while (waitpid(process_, &status, 0) < 0 && errno == EINTR) {
-  }
-  process_ = -1;
-  if (timed_out) return {.kind = FaultKind::hang, .detail = fmt::format("no result within {} ms", timeout.count())};
-  const std::string text = error_text();
-  const std::string report = summarize_report(text);
-  if (is_sanitizer_report(text) && !is_wild_access(text)) return {.kind = FaultKind::sanitizer, .detail = report};
-  return {.kind = FaultKind::crash, .detail = describe_exit(status) + (report.empty() ? "" : ": " + report)};
-}
-
-std::string WorkerProcess::error_text() const {
-  std::string text(kMaxErrorBytes, '\0');
-  const ssize_t count = errors_ < 0 ? 0 : pread(errors_, text.data(), text.size(), 0);
-  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-  return text;
+  ChildProcess::Reply reply = child_.call(request, timeout);
+  if (reply.end) return {.payload = {}, .failure = as_fault(*reply.end)};
+  return {.payload = std::move(reply.payload), .failure = std::nullopt};
 }
 
 std::filesystem::path find_worker(bool sanitized) {

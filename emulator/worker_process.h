@@ -1,4 +1,4 @@
-// The parent's side of a worker: starts it, asks it, and turns its death into a fault.
+// A worker process of the emulator, whose death is a fault.
 #pragma once
 
 #include <sys/types.h>
@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "base/child_process.h"
 #include "emulator/fault.h"
 
 namespace duet::emulator {
@@ -17,9 +18,6 @@ class WorkerProcess {
  public:
   // Throws Error(missing) when the executable cannot be started.
   explicit WorkerProcess(const std::filesystem::path& executable);
-  ~WorkerProcess();
-  WorkerProcess(const WorkerProcess&) = delete;
-  WorkerProcess& operator=(const WorkerProcess&) = delete;
 
   struct Reply {
     std::vector<std::byte> payload;
@@ -28,17 +26,11 @@ class WorkerProcess {
   // Sends a request and waits for its reply; a worker that takes longer is killed.
   Reply call(std::span<const std::byte> request, std::chrono::milliseconds timeout);
 
-  bool alive() const { return process_ > 0; }
-  pid_t process() const { return process_; }
+  bool alive() const { return child_.alive(); }
+  pid_t process() const { return child_.process(); }
 
  private:
-  // Collects the exit status and what the worker wrote to stderr.
-  Fault bury(bool timed_out, std::chrono::milliseconds timeout);
-  std::string error_text() const;
-
-  pid_t process_ = -1;
-  int socket_ = -1;
-  int errors_ = -1;  // an anonymous file that is the worker's stderr
+  ChildProcess child_;
 };
 
 // `sanitized`: duet-emulator-worker, else duet-emulator-worker-fast; in $DUET_EMULATOR_BIN_DIR, beside this executable,

@@ -1,6 +1,7 @@
 // Generated source to a kernel image. A failed compile is a value and keeps its log.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,13 @@
 
 namespace duet {
 
+// Whether a failed compile is the source's fault, or the compiler's process ended over it, which may have been
+// somebody else's doing.
+enum class CompileFailure : std::uint8_t { source, crash, timeout };
+
 struct CompileResult {
   bool ok = false;
+  CompileFailure failure = CompileFailure::source;  // meaningless when ok
   KernelImage image;
   std::string log;  // the compiler's, and ptxas -v's
   bool from_cache = false;

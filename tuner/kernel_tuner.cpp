@@ -29,6 +29,18 @@ std::string count_text(const std::map<std::string, int>& counts) {
   return text;
 }
 
+std::string_view compile_status(CompileFailure failure) {
+  switch (failure) {
+    case CompileFailure::source:
+      return kStatusCompileError;
+    case CompileFailure::crash:
+      return verification_status_name(VerificationStatus::device_fault);
+    case CompileFailure::timeout:
+      return verification_status_name(VerificationStatus::timeout);
+  }
+  return kStatusCompileError;
+}
+
 CandidateRecord make_record(const KernelCandidate& candidate, std::string source_hash) {
   CandidateRecord record;
   record.config = config_text(candidate.tile);
@@ -78,6 +90,17 @@ void KernelTuner::enumerate(const SearchSpace& space) {
   std::iota(order_.begin(), order_.end(), std::size_t{0});
   std::stable_sort(order_.begin(), order_.end(),
                    [&](std::size_t a, std::size_t b) { return points_[a].predicted_us < points_[b].predicted_us; });
+  rank_.resize(order_.size());
+  for (std::size_t rank = 0; rank < order_.size(); ++rank) rank_[order_[rank]] = rank;
+}
+
+PlantedFault KernelTuner::fault_of(std::size_t index) const {
+  if (!tools_.drill_seed) return PlantedFault::none;
+  return planned_fault(*tools_.drill_seed, problem_.name, rank_[index], feasible_.size());
+}
+
+KernelSource KernelTuner::source_of(std::size_t index) const {
+  return plant_fault(emit(feasible_[index]), fault_of(index));
 }
 
 Provenance KernelTuner::provenance() const {
@@ -95,7 +118,7 @@ KernelVerifier& KernelTuner::verifier() {
 }
 
 void KernelTuner::prepare() {
-  if (tools_.pool != nullptr) tools_.pool->submit(emit(feasible_[order_.front()]), tools_.spec.arch);
+  if (tools_.pool != nullptr) tools_.pool->submit(source_of(order_.front()), tools_.spec.arch);
 }
 
 // For an absent device the model decides, so that only those it ranks first are worth compiling. A device that executes
@@ -115,7 +138,7 @@ void KernelTuner::prepare_device(int count) {
   std::vector<std::string> sources;
   for (std::size_t index : order_) {
     if (static_cast<int>(sources.size()) == count) break;
-    if (!tried_[index]) sources.push_back(emit(feasible_[index]).text);
+    if (!tried_[index]) sources.push_back(source_of(index).text);
   }
   const auto start = Clock::now();
   tools_.device->prepare(sources);
@@ -165,7 +188,7 @@ const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
 std::optional<KernelTuner::Pending> KernelTuner::next(SearchStrategy& strategy) {
   while (const auto index = strategy.propose()) {
     if (tried_[*index]) continue;
-    KernelSource source = emit(feasible_[*index]);
+    KernelSource source = source_of(*index);
     if (known_result(*index, source, strategy)) continue;
     tried_[*index] = true;
     std::optional<CompileFuture> future;
@@ -225,7 +248,7 @@ void KernelTuner::refuse(CandidateRecord& record, std::string_view status, std::
 bool KernelTuner::check_compiled(const CompileResult& compiled, bool fits, CandidateRecord& record) {
   if (!compiled.ok) {
     ++counts_.failed;
-    refuse(record, kStatusCompileError, compiled.log);
+    refuse(record, compile_status(compiled.failure), compiled.log);
     return false;
   }
   if (tools_.pool != nullptr) ++counts_.compiled;
@@ -286,9 +309,7 @@ SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, c
   if (!settled && !untimed) log_.add(record);
   // Executed candidates are recorded at once: a killed run loses only the one in flight.
   if (tools_.device != nullptr) log_.flush();
-  if (record.status == verification_status_name(VerificationStatus::device_fault) ||
-      record.status == verification_status_name(VerificationStatus::timeout))
-    require_working_device(record);
+  if (compiled.ok) recover_from_fault(index, record);
   return {.valid = valid, .time_us = time_us};
 }
 
@@ -330,14 +351,30 @@ void KernelTuner::measure(const Plan& plan, const SearchLimits& limits, Candidat
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::device) throw;
     ++counts_.failed;
-    refuse(record, verification_status_name(VerificationStatus::device_fault), error.what());
+    refuse(record, verification_status_name(fault_status(error)), error.what());
   }
   const double measure_s = seconds_since(start);
   counts_.measure_s += measure_s;
   record.cost_s += measure_s;
 }
 
-// A fault can leave a GPU's context dead for the rest of the process. The emulator starts anew.
+// What the device held may be lost with the process that held it, and the device itself may be gone.
+void KernelTuner::recover_from_fault(std::size_t index, const CandidateRecord& record) {
+  if (const PlantedFault fault = fault_of(index); fault != PlantedFault::none)
+    counts_.drill.push_back({.problem = problem_.name,
+                             .config = record.config,
+                             .fault = fault,
+                             .status = record.status,
+                             .detail = record.detail});
+  if (record.status != verification_status_name(VerificationStatus::device_fault) &&
+      record.status != verification_status_name(VerificationStatus::timeout))
+    return;
+  if (tools_.measurer != nullptr) tools_.measurer->forget();
+  require_working_device(record);
+}
+
+// A fault leaves a GPU's context dead for the rest of its process. One in a worker process starts anew, as does the
+// emulator.
 void KernelTuner::require_working_device(const CandidateRecord& record) {
   log_.flush();
   try {

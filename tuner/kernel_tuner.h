@@ -14,6 +14,7 @@
 #include "tuner/candidate_log.h"
 #include "tuner/compile_pool.h"
 #include "tuner/cost_model.h"
+#include "tuner/fault_drill.h"
 #include "tuner/kernel_problem.h"
 #include "tuner/measure.h"
 #include "tuner/search.h"
@@ -31,11 +32,13 @@ struct TunerTools {
   std::string device_name;  // device_text
   std::string compiler;     // its version, part of a source's identity
   std::uint64_t seed = 1;
+  std::optional<std::uint64_t> drill_seed;  // faults are planted by it (fault_drill.h)
 };
 
 struct TuneCounts {
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, refused = 0, failed = 0;
   double compile_s = 0, verify_s = 0, measure_s = 0;  // waited for the compiler, verifying, timing
+  std::vector<DrillOutcome> drill;                    // of the faulty candidates that were tried
 };
 
 struct KernelWinner {
@@ -84,6 +87,8 @@ class KernelTuner {
   };
 
   void enumerate(const SearchSpace& space);
+  PlantedFault fault_of(std::size_t index) const;
+  KernelSource source_of(std::size_t index) const;
   SearchLimits adjusted(SearchLimits limits) const;
   void prepare_device(int count);
   bool may_go_on(const SearchLimits& limits) const;
@@ -99,6 +104,7 @@ class KernelTuner {
   bool is_settled(const CandidateRecord* known) const;
   bool verify(const Plan& plan, CandidateRecord& record);
   void measure(const Plan& plan, const SearchLimits& limits, CandidateRecord& record);
+  void recover_from_fault(std::size_t index, const CandidateRecord& record);
   void require_working_device(const CandidateRecord& record);
   void refuse(CandidateRecord& record, std::string_view status, std::string detail);
   void keep_finalist(const KernelWinner& finalist);
@@ -117,6 +123,7 @@ class KernelTuner {
   std::vector<KernelCandidate> feasible_;
   SearchPoints points_;
   std::vector<std::size_t> order_;  // by predicted time
+  std::vector<std::size_t> rank_;   // by index: its place in order_
   std::vector<bool> tried_;
   std::unique_ptr<KernelVerifier> verifier_;
   std::optional<KernelWinner> winner_;

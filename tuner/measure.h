@@ -33,6 +33,8 @@ class Measurer {
   virtual ~Measurer() = default;
   // Throws Error(device) when the device fails.
   virtual Measurement measure(const MeasureRequest& request) = 0;
+  // Gives up what it keeps on the device from one measurement to the next, which a fault may have taken.
+  virtual void forget() {}
 };
 
 struct MeasureOptions {
@@ -52,6 +54,7 @@ class DeviceMeasurer : public Measurer {
   // `compiler` joins the device's environment text in every measurement.
   DeviceMeasurer(Device& device, std::string compiler, MeasureOptions options = {});
   Measurement measure(const MeasureRequest& request) override;
+  void forget() override { kept_ = {}; }
 
  private:
   // Copies of a weight space in device memory. Candidates of one problem share them: filling them anew for each took

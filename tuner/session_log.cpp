@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kMaxReasonBytes = 500;
 
 std::string settings_json(const TuneRequest& request) {
-  const nlohmann::json settings{{"target", request.target},
+  nlohmann::json settings{{"target", request.target},
                                 {"batch", request.graph.batch},
                                 {"precision", dtype_name(request.graph.precision)},
                                 {"space", request.space.name},
@@ -19,6 +19,7 @@ std::string settings_json(const TuneRequest& request) {
                                 {"max_candidates_per_kernel", request.max_candidates_per_kernel},
                                 {"budget_s", request.budget_s},
                                 {"seed", request.seed}};
+  if (request.drill_seed) settings["drill_faults"] = *request.drill_seed;
   return settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -91,6 +92,7 @@ class Run {
     tools_.device_name = device_text(fingerprint_);
     tools_.compiler = compiler != nullptr ? compiler->version() : "host compiler";
     tools_.seed = request.seed;
+    tools_.drill_seed = request.drill_seed;
     if (compiler != nullptr) {
       pool_ = std::make_unique<CompilePool>(*compiler, request.jobs);
       tools_.pool = pool_.get();
@@ -330,7 +332,21 @@ class Run {
   }
 
   double context_us(const std::vector<ChosenKernel>& kernels) {
-    return measure(launch_variant(make_plan(kernels), kernels, true, true), kContextRule).median_us;
+    const std::optional<Measurement> measured =
+        try_measure(launch_variant(make_plan(kernels), kernels, true, true), kContextRule);
+    return measured ? measured->median_us : std::numeric_limits<double>::infinity();
+  }
+
+  // Nothing when the device failed over it: a choice of kernels that hangs or faults together is one less to choose.
+  std::optional<Measurement> try_measure(const Plan& plan, const StoppingRule& rule) {
+    try {
+      return measure(plan, rule);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::device) throw;
+      warn("a choice of kernels for the whole plan is left out: {}", error.what());
+      plan_failure_ = error.what();
+      return std::nullopt;
+    }
   }
 
   Plan launch_variant(Plan plan, const std::vector<ChosenKernel>& kernels, bool programmatic, bool prefetch) const {
@@ -370,7 +386,9 @@ class Run {
     for (const bool programmatic : {true, false}) {
       for (const bool prefetch : {true, false}) {
         Plan plan = launch_variant(made, chosen_, programmatic, prefetch);
-        Measurement measurement = measure(plan, kPlanRule);
+        std::optional<Measurement> measured = try_measure(plan, kPlanRule);
+        if (!measured) continue;
+        Measurement measurement = std::move(*measured);
         log_at(1, "{} launches, {}: {:.1f} us", programmatic ? "programmatic" : "plain",
                prefetch ? "weights prefetched" : "no prefetch", measurement.median_us);
         if (!best.samples_us.empty() && best.median_us <= measurement.median_us) continue;
@@ -379,6 +397,7 @@ class Run {
       }
     }
     counts_.measure_s += seconds_since(start);
+    if (best.samples_us.empty()) fail(ErrorKind::device, "the whole plan cannot be measured: {}", plan_failure_);
     report_.plan.figures.latency_us_samples = best.samples_us;
     report_.plan.figures.latency_us = best.median_us;
   }
@@ -393,6 +412,7 @@ class Run {
     report_.compile_s = counts_.compile_s;
     report_.verify_s = counts_.verify_s;
     report_.measure_s = counts_.measure_s;
+    report_.drill = counts_.drill;
     report_.elapsed_s = seconds_since(start_);
   }
 
@@ -444,6 +464,7 @@ class Run {
   std::vector<ChosenKernel> chosen_;   // by problem
   std::vector<KernelChoice> choices_;  // by problem
   std::optional<Workload> workload_;
+  std::string plan_failure_;
   TuneProgress progress_;
   TuneReport report_;
 };

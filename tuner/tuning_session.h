@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "runtime/device.h"
 #include "runtime/plan.h"
 #include "runtime/plan_store.h"
+#include "tuner/fault_drill.h"
 #include "tuner/kernel_compiler.h"
 
 namespace duet {
@@ -34,8 +36,9 @@ struct TuneRequest {
   int max_candidates_per_kernel = 0;
   double budget_s = 0;  // 0: no limit
   std::uint64_t seed = 1;
-  int jobs = 0;        // compiler threads; 0: one per core
-  std::string commit;  // of Duet, for the records; empty when unknown
+  int jobs = 0;                             // compiler threads; 0: one per core
+  std::string commit;                       // of Duet, for the records; empty when unknown
+  std::optional<std::uint64_t> drill_seed;  // one candidate in five is made faulty on purpose (fault_drill.h)
 };
 
 // What happened so far; given to the observer about ten times a second at most, and at each change of phase.
@@ -56,7 +59,8 @@ struct TuneReport {
   Plan plan;
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
   double elapsed_s = 0, compile_s = 0, verify_s = 0, measure_s = 0;
-  bool interrupted = false;  // the plan holds the best found until then
+  bool interrupted = false;         // the plan holds the best found until then
+  std::vector<DrillOutcome> drill;  // with TuneRequest::drill_seed
 };
 
 class TuningSession {

@@ -31,7 +31,7 @@ bool is_timeout(std::string_view message) {
 
 Verification fault(const Error& error) {
   Verification result;
-  result.status = is_timeout(error.what()) ? VerificationStatus::timeout : VerificationStatus::device_fault;
+  result.status = fault_status(error);
   result.detail = error.what();
   return result;
 }
@@ -140,6 +140,10 @@ bool check_plan_outputs(const Engine& engine, const Graph& graph, const Lowering
 }
 
 }  // namespace
+
+VerificationStatus fault_status(const Error& error) {
+  return is_timeout(error.what()) ? VerificationStatus::timeout : VerificationStatus::device_fault;
+}
 
 std::string_view verification_status_name(VerificationStatus status) {
   switch (status) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/tensor.h"
 #include "runtime/device.h"
 #include "runtime/generated_weights.h"
@@ -19,6 +20,9 @@ namespace duet {
 enum class VerificationStatus { ok, wrong_result, guard_overwritten, device_fault, timeout };
 // As stored with a candidate: "ok", "wrong result", "guard overwritten", "crash", "timeout".
 std::string_view verification_status_name(VerificationStatus status);
+
+// Of an Error(device): a timeout when the deadline passed, else a fault.
+VerificationStatus fault_status(const Error& error);
 
 struct Verification {
   VerificationStatus status = VerificationStatus::ok;
