@@ -106,13 +106,13 @@ std::string describe(const ChildEnd& end) {
   std::string text;
   switch (end.cause) {
     case ChildEnd::Cause::timed_out:
-      text = fmt::format("no result within {} ms, killed", end.timeout.count());
+      text = fmt::format("gave no result within {} ms and was killed", end.timeout.count());
       break;
     case ChildEnd::Cause::out_of_memory:
-      text = fmt::format("took {} MiB of memory, killed", end.memory_bytes / kMebi);
+      text = fmt::format("ran out of memory: {} MiB taken, and was killed", end.memory_bytes / kMebi);
       break;
     case ChildEnd::Cause::ended:
-      text = "ended by " + describe_exit(end.status);
+      text = "was ended by " + describe_exit(end.status);
       break;
   }
   const std::string errors = last_of(end.errors);

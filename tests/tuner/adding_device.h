@@ -17,10 +17,11 @@ class AddingDevice : public FakeDevice {
  public:
   enum class Defect { none, wrong_element, unwritten, writes_past_end, faults, not_a_number };
 
-  AddingDevice() {
+  // Knows the kernels of this space.
+  explicit AddingDevice(const SearchSpace& space = small_space()) {
     const Graph graph = add_graph();
     const KernelProblem problem = make_kernel_problem(graph, lower_fused(graph).groups.front());
-    for (const KernelCandidate& candidate : enumerate_candidates(problem.group().spec, small_space(), test_device()))
+    for (const KernelCandidate& candidate : enumerate_candidates(problem.group().spec, space, test_device()))
       if (candidate.infeasible.empty()) define(emit(candidate).entry, [this](const Launch& launch) { add(launch); });
   }
 
