@@ -177,6 +177,23 @@ TEST_F(Resilience, AnInterruptKeepsWhatWasFound) {
   expect_sound("i.db");
 }
 
+// One candidate in five is faulty: the run ends with sound kernels, and each fault is recorded with its cause.
+TEST_F(Resilience, AFaultDrillOnTheEmulatorLosesFaultyCandidatesOnly) {
+  const nlohmann::json report = expect_json({"tune", "tiny-dual", "--tower", "text", "--target", "emulator", "--space",
+                                             "quick", "--max-candidates", "2", "--no-baseline", "--drill-faults", "4",
+                                             "--candidate-timeout-s", "5", "--db", "drill.db", "--json"});
+  ASSERT_TRUE(report.is_object());
+  const nlohmann::json& tuned = report["tuned"];
+  ASSERT_FALSE(tuned["drill"].empty());
+  for (const nlohmann::json& outcome : tuned["drill"]) {
+    EXPECT_TRUE(outcome["as_expected"].get<bool>()) << outcome.dump();
+    EXPECT_FALSE(outcome["cause"].get<std::string>().empty()) << outcome.dump();
+  }
+  EXPECT_EQ(tuned["failed"], tuned["drill"].size()) << "nothing else is lost";
+  EXPECT_EQ(count("drill.db", "SELECT count(*) FROM kernels WHERE source LIKE '%fault drill%'"), 0);
+  expect_sound("drill.db");
+}
+
 TEST_F(Resilience, ATooLargeFileIsOneLineAndLeavesASoundDatabase) {
   expect_exit(0, tune("calm.db"));
   options_.file_bytes = kFullAtBytes;
