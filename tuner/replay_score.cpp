@@ -49,6 +49,13 @@ std::vector<double> pchip_slopes(const std::vector<double>& x, const std::vector
   return slopes;
 }
 
+// Where random search has found the optimum too, within rounding, there is nothing to gain: only to keep up with.
+double performance(double found_ms, double random_ms, double optimum_ms) {
+  constexpr double kRounding = 1e-9;
+  if (random_ms <= optimum_ms * (1 + kRounding)) return found_ms <= optimum_ms * (1 + kRounding) ? 1 : 0;
+  return (found_ms - random_ms) / (optimum_ms - random_ms);
+}
+
 }  // namespace
 
 ReplayScorer::ReplayScorer(const ReplayedSpace& space) {
@@ -134,12 +141,9 @@ std::vector<double> ReplayScorer::mean_ranks(const std::vector<ReplayTrace>& rep
 double ReplayScorer::score(const std::vector<ReplayTrace>& repeats) const {
   const std::vector<double> ranks = mean_ranks(repeats);
   double sum = 0;
-  for (std::size_t step = 0; step < kSteps; ++step) {
-    const double found_ms = ascending_ms_[static_cast<std::size_t>(std::nearbyint(ranks[step]))];
-    const double random_ms = random_search_ms(time_s(step));
-    sum += random_ms > optimum_ms() ? (found_ms - random_ms) / (optimum_ms() - random_ms)
-                                    : (found_ms > optimum_ms() ? 0 : 1);
-  }
+  for (std::size_t step = 0; step < kSteps; ++step)
+    sum += performance(ascending_ms_[static_cast<std::size_t>(std::nearbyint(ranks[step]))],
+                       random_search_ms(time_s(step)), optimum_ms());
   return sum / static_cast<double>(kSteps);
 }
 

@@ -138,6 +138,13 @@ TEST(ReplayScore, SpacesOfOneTimeAreNoDivisionByZero) {
   EXPECT_TRUE(std::isfinite(ReplayScorer(parse_replayed_space("a,time_ms,cost_s\n1,2,1\n2,2,1\n", "s")).score({{}})));
 }
 
+// Of nine, random search is expected to have the best with the third trial: no score may grow without bound there.
+TEST(ReplayScore, WhereRandomSearchIsAtTheOptimumAMissIsZero) {
+  const double missed = ReplayScorer(ladder(9)).score({{{.time_ms = 2, .cost_s = 1}}});
+  EXPECT_LT(missed, 1);
+  EXPECT_GT(missed, -1e3);
+}
+
 // ---- strategies on a space of 1296 configurations, with a valley, interactions and failures
 
 struct Axis {
