@@ -12,13 +12,13 @@ constexpr std::size_t kMaxReasonBytes = 500;
 
 std::string settings_json(const TuneRequest& request) {
   nlohmann::json settings{{"target", request.target},
-                                {"batch", request.graph.batch},
-                                {"precision", dtype_name(request.graph.precision)},
-                                {"space", request.space.name},
-                                {"strategy", request.strategy},
-                                {"max_candidates_per_kernel", request.max_candidates_per_kernel},
-                                {"budget_s", request.budget_s},
-                                {"seed", request.seed}};
+                          {"batch", request.graph.batch},
+                          {"precision", dtype_name(request.graph.precision)},
+                          {"space", request.space.name},
+                          {"strategy", request.strategy},
+                          {"max_candidates_per_kernel", request.max_candidates_per_kernel},
+                          {"budget_s", request.budget_s},
+                          {"seed", request.seed}};
   if (request.drill_seed) settings["drill_faults"] = *request.drill_seed;
   return settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
