@@ -1,9 +1,11 @@
 #include "isolation/staging.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -11,11 +13,22 @@
 #include "isolation/protocol.h"
 
 namespace duet {
+namespace {
+
+// A limit on the size of files holds for shared memory too, and asking for more is a signal.
+std::size_t allowed_bytes() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return kStagingBytes;
+  return static_cast<std::size_t>(std::clamp<rlim_t>(limit.rlim_cur, 1, kStagingBytes));
+}
+
+}  // namespace
 
 StagingMemory::StagingMemory() : file_(memfd_create("duet-staging", MFD_CLOEXEC)) {
-  if (file_ < 0 || ftruncate(file_, static_cast<off_t>(kStagingBytes)) != 0)
+  const std::size_t size = allowed_bytes();
+  if (file_ < 0 || ftruncate(file_, static_cast<off_t>(size)) != 0)
     fail(ErrorKind::missing, "no memory to share with a worker process: {}", std::strerror(errno));
-  map(kStagingBytes);
+  map(size);
 }
 
 StagingMemory::StagingMemory(int file) : file_(file) {

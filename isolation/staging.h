@@ -8,7 +8,8 @@ namespace duet {
 
 class StagingMemory {
  public:
-  // Makes it, of kStagingBytes. Throws Error(missing) when the machine has no memory for it.
+  // Makes it, of kStagingBytes, or as much as a limit on file sizes allows. Throws Error(missing) when the machine has
+  // no memory for it.
   StagingMemory();
   // Maps one that the parent made, as large as it is.
   explicit StagingMemory(int file);
