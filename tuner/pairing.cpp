@@ -153,6 +153,7 @@ class Pairing {
 
   Plan build(std::span<const StepPair> pairs) {
     for (const StepPair& pair : pairs) paired_.steps.push_back(pair.second < 0 ? alone(pair.first) : both(pair));
+    renumber_choices(pairs);
     paired_.figures.latency_us = 0;
     for (const PlanStep& step : paired_.steps) paired_.figures.latency_us += step.predicted_us;
     validate_plan(paired_);
@@ -162,6 +163,15 @@ class Pairing {
  private:
   const PlanStep& step(int index) const { return plan_.steps[static_cast<std::size_t>(index)]; }
   const KernelCandidate& candidate(int index) const { return candidates_[static_cast<std::size_t>(index)]; }
+
+  // The steps that pose a problem, as they are called now.
+  void renumber_choices(std::span<const StepPair> pairs) {
+    std::map<int, int> launch_of;
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+      for (const int step : {pairs[i].first, pairs[i].second}) launch_of[step] = static_cast<int>(i);
+    for (KernelChoice& choice : paired_.choices)
+      for (int& step : choice.steps) step = launch_of.at(step);
+  }
 
   int keep(const PlanKernel& kernel) {
     for (std::size_t i = 0; i < paired_.kernels.size(); ++i)

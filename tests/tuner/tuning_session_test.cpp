@@ -102,6 +102,24 @@ TEST_F(Session, AnAbsentDeviceGetsAPredictedPlan) {
   EXPECT_EQ(steps, report.plan.steps.size());
 }
 
+TEST_F(Session, APairedPlanKnowsWhichLaunchesItsChoicesAreIn) {
+  TuneRequest paired = request(tiny_dual());
+  paired.mode = ExecutionMode::paired;
+  const Plan plan = tune(paired).plan, apart = tune(request(tiny_dual())).plan;
+  EXPECT_EQ(plan.key.variant, "fused-paired");
+  EXPECT_LT(plan.steps.size(), apart.steps.size());
+  ASSERT_EQ(plan.choices.size(), apart.choices.size());
+  for (std::size_t problem = 0; problem < plan.choices.size(); ++problem) {
+    const KernelChoice& choice = plan.choices[problem];
+    ASSERT_EQ(choice.steps.size(), apart.choices[problem].steps.size());
+    for (std::size_t use = 0; use < choice.steps.size(); ++use) {
+      const PlanStep& launch = plan.steps.at(static_cast<std::size_t>(choice.steps[use]));
+      const auto step = static_cast<std::size_t>(apart.choices[problem].steps[use]);
+      EXPECT_NE(launch.name.find(apart.steps[step].name), std::string::npos) << launch.name;
+    }
+  }
+}
+
 TEST_F(Session, TheBaselineIsUnfusedAndSequential) {
   const TuneReport baseline = tune(baseline_of(request(tiny_dual())));
   const TuneReport fused = tune(request(tiny_dual()));
