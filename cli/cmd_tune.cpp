@@ -38,6 +38,12 @@ struct TuneFlags {
   std::optional<std::uint64_t> drill_seed;
 };
 
+std::vector<std::string> mode_names() {
+  std::vector<std::string> names;
+  for (const ExecutionMode mode : kExecutionModes) names.emplace_back(execution_mode_name(mode));
+  return names;
+}
+
 void add_flags(CLI::App& command, TuneFlags& flags) {
   flags.graph.add_to(command);
   flags.store.add_to(command);
@@ -81,7 +87,7 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("");  // for developers: docs/tuning.md
   command.add_option("--mode", flags.mode, "How the towers share the device")
       ->capture_default_str()
-      ->check(CLI::IsMember({"sequential", "streams", "paired"}))
+      ->check(CLI::IsMember(mode_names()))
       ->group("Plan");
   command
       .add_option("--disable-rule", flags.disabled_rules,
@@ -91,19 +97,13 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("Plan");
 }
 
-// One of the names that the flag allows.
-ExecutionMode execution_mode(std::string_view name) {
-  for (const ExecutionMode mode : {ExecutionMode::sequential, ExecutionMode::streams})
-    if (name == execution_mode_name(mode)) return mode;
-  return ExecutionMode::paired;
-}
-
 TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   TuneRequest request;
   request.graph = flags.graph.load();
   request.target = target.name;
   request.device = target.spec;
-  request.mode = execution_mode(flags.mode);
+  for (const ExecutionMode mode : kExecutionModes)
+    if (flags.mode == execution_mode_name(mode)) request.mode = mode;
   for (const std::string& rule : flags.disabled_rules) set_fusion_rule(request.rules, rule, false);
   request.space = load_search_space(find_data_file("schedules", flags.space));
   request.strategy = flags.strategy;

@@ -18,10 +18,9 @@ CompileResult ended(const ChildEnd& end) {
 CompileResult result_of(std::span<const std::byte> reply) {
   MessageReader reader(reply);
   if (reader.get<ReplyStatus>() == ReplyStatus::failed) {
-    const auto kind = reader.get<std::int32_t>();
-    const std::string text = reader.get_text();
+    const Error error = get_failure(reader);
     require_whole(reader);
-    throw Error(kind == static_cast<std::int32_t>(ErrorKind::missing) ? ErrorKind::missing : ErrorKind::device, text);
+    throw Error(error.kind() == ErrorKind::missing ? ErrorKind::missing : ErrorKind::device, error.what());
   }
   CompileResult result = get_compile_result(reader);
   require_whole(reader);

@@ -25,12 +25,6 @@ MessageWriter request_of(WorkerRequest request) {
   return message;
 }
 
-ErrorKind checked_kind(std::int32_t kind) {
-  const bool known =
-      kind >= static_cast<std::int32_t>(ErrorKind::internal) && kind <= static_cast<std::int32_t>(ErrorKind::no_result);
-  return known ? static_cast<ErrorKind>(kind) : ErrorKind::internal;
-}
-
 }  // namespace
 
 // The launches themselves are in the worker.
@@ -104,15 +98,14 @@ std::vector<std::byte> IsolatedDevice::ask(const MessageWriter& request, millise
     answer.payload.erase(answer.payload.begin(), answer.payload.begin() + sizeof(ReplyStatus));
     return std::move(answer.payload);
   }
-  const ErrorKind kind = checked_kind(reader.get<std::int32_t>());
-  const std::string text = reader.get_text();
+  const Error error = get_failure(reader);
   if (!reader.complete()) {
     worker_.reset();
     fail(ErrorKind::device, "{}: the worker process sent a damaged reply", what);
   }
   // A context may be dead after an error, and memory lost: the next candidate gets a fresh one.
-  if (kind == ErrorKind::device) worker_.reset();
-  throw Error(kind, text);
+  if (error.kind() == ErrorKind::device) worker_.reset();
+  throw error;
 }
 
 template <typename T>

@@ -174,6 +174,13 @@ void put_failure(MessageWriter& message, ErrorKind kind, std::string_view text) 
   message.put(ReplyStatus::failed).put(static_cast<std::int32_t>(kind)).put_text(text);
 }
 
+Error get_failure(MessageReader& message) {
+  const auto kind = message.get<std::int32_t>();
+  const bool known =
+      kind >= static_cast<std::int32_t>(ErrorKind::internal) && kind <= static_cast<std::int32_t>(ErrorKind::no_result);
+  return {known ? static_cast<ErrorKind>(kind) : ErrorKind::internal, message.get_text()};
+}
+
 void require_whole(MessageReader& message) {
   if (!message.complete()) fail(ErrorKind::internal, "a worker's message is shorter than it says");
   if (const std::size_t left = message.rest().size(); left > 0)

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/child_process.h"
+#include "base/error.h"
 #include "base/message.h"
 #include "runtime/device.h"
 #include "tuner/kernel_compiler.h"
@@ -51,6 +52,8 @@ KernelSource get_source(MessageReader& message);
 void put_compile_result(MessageWriter& message, const CompileResult& result);
 CompileResult get_compile_result(MessageReader& message);
 void put_failure(MessageWriter& message, ErrorKind kind, std::string_view text);
+// What follows ReplyStatus::failed; of an unknown kind it is internal.
+Error get_failure(MessageReader& message);
 // Throws Error(internal) when the message was shorter than what was read of it, or has more.
 void require_whole(MessageReader& message);
 

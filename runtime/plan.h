@@ -21,6 +21,8 @@ std::string_view provenance_name(Provenance provenance);
 
 // How the towers share the device: one after the other, on a stream each, or with a step of each in one launch.
 enum class ExecutionMode : int { sequential = 0, streams = 1, paired = 2 };
+inline constexpr std::array kExecutionModes = {ExecutionMode::sequential, ExecutionMode::streams,
+                                               ExecutionMode::paired};
 std::string_view execution_mode_name(ExecutionMode mode);
 
 // The device a plan was made for, and under which a lookup finds it.

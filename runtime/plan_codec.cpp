@@ -196,7 +196,7 @@ void decode(SqlValue&& column, Provenance& value) {
   value = enumerator(take<std::string>(std::move(column), "text"), Provenance::measured, provenance_name);
 }
 void decode(SqlValue&& column, ExecutionMode& value) {
-  value = enumerator(take<std::string>(std::move(column), "text"), ExecutionMode::paired, execution_mode_name);
+  value = enumerator(take<std::string>(std::move(column), "text"), kExecutionModes.back(), execution_mode_name);
 }
 void decode(SqlValue&& column, std::vector<int>& value) {
   const json list = parsed(std::move(column));

@@ -86,7 +86,7 @@ void check_header(const Plan& plan) {
   check_between<std::int64_t>("L2 size", device.l2_bytes, 0, std::int64_t{1} << 40);
   check_between("precision", static_cast<int>(plan.key.precision), 0, static_cast<int>(Dtype::i32));
   check_between("provenance", static_cast<int>(plan.provenance), 0, static_cast<int>(Provenance::measured));
-  check_between("execution mode", static_cast<int>(plan.mode), 0, static_cast<int>(ExecutionMode::paired));
+  check_between("execution mode", static_cast<int>(plan.mode), 0, static_cast<int>(kExecutionModes.back()));
   check_between("stream count", plan.stream_count, 1, kMaxStreams);
   check_between<std::uint64_t>("arena size", plan.arena_bytes, 0, kMaxSpaceBytes);
   check_between<std::uint64_t>("weight size", plan.weight_bytes, 0, kMaxSpaceBytes);

@@ -309,7 +309,10 @@ SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, c
   if (!settled && !untimed) log_.add(record);
   // Executed candidates are recorded at once: a killed run loses only the one in flight.
   if (tools_.device != nullptr) log_.flush();
-  if (compiled.ok) recover_from_fault(index, record);
+  if (compiled.ok) {
+    note_drill(index, record);
+    recover_from_fault(record);
+  }
   return {.valid = valid, .time_us = time_us};
 }
 
@@ -358,14 +361,17 @@ void KernelTuner::measure(const Plan& plan, const SearchLimits& limits, Candidat
   record.cost_s += measure_s;
 }
 
-// What the device held may be lost with the process that held it, and the device itself may be gone.
-void KernelTuner::recover_from_fault(std::size_t index, const CandidateRecord& record) {
+void KernelTuner::note_drill(std::size_t index, const CandidateRecord& record) {
   if (const PlantedFault fault = fault_of(index); fault != PlantedFault::none)
     counts_.drill.push_back({.problem = problem_.name,
                              .config = record.config,
                              .fault = fault,
                              .status = record.status,
                              .detail = record.detail});
+}
+
+// What the device held may be lost with the process that held it, and the device itself may be gone.
+void KernelTuner::recover_from_fault(const CandidateRecord& record) {
   if (record.status != verification_status_name(VerificationStatus::device_fault) &&
       record.status != verification_status_name(VerificationStatus::timeout))
     return;

@@ -104,7 +104,8 @@ class KernelTuner {
   bool is_settled(const CandidateRecord* known) const;
   bool verify(const Plan& plan, CandidateRecord& record);
   void measure(const Plan& plan, const SearchLimits& limits, CandidateRecord& record);
-  void recover_from_fault(std::size_t index, const CandidateRecord& record);
+  void note_drill(std::size_t index, const CandidateRecord& record);
+  void recover_from_fault(const CandidateRecord& record);
   void require_working_device(const CandidateRecord& record);
   void refuse(CandidateRecord& record, std::string_view status, std::string detail);
   void keep_finalist(const KernelWinner& finalist);

@@ -4,18 +4,14 @@
 #include <cmath>
 #include <numeric>
 
+#include "tuner/stats.h"
+
 namespace duet {
 namespace {
 
 constexpr double kStartPart = 0.01, kEndPart = 0.95;
 constexpr double kBudgetFactor = 1.1;
 constexpr std::size_t kSteps = 1000;
-
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 double mean_of(const std::vector<double>& values) {
   return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -65,7 +61,8 @@ ReplayScorer::ReplayScorer(const ReplayedSpace& space) {
     (space.time_ms[i] > 0 ? valid_costs : failed_costs).push_back(space.cost_s[i]);
   }
   std::sort(ascending_ms_.begin(), ascending_ms_.end());
-  median_cost_s_ = median_of(space.cost_s);
+  median_cost_s_ = median(space.cost_s);
+  median_ms_ = median(ascending_ms_);
   const double failed_share = static_cast<double>(failed_costs.size()) / static_cast<double>(space.cost_s.size());
   cost_per_trial_s_ = mean_of(valid_costs) + failed_share * mean_of(failed_costs);
   trials_start_ = trials_until(kStartPart);
@@ -73,9 +70,7 @@ ReplayScorer::ReplayScorer(const ReplayedSpace& space) {
   prepare_random_search();
 }
 
-double ReplayScorer::median_ms() const { return median_of(ascending_ms_); }
-
-double ReplayScorer::target_ms(double part) const { return optimum_ms() + (median_ms() - optimum_ms()) * (1 - part); }
+double ReplayScorer::target_ms(double part) const { return optimum_ms() + (median_ms_ - optimum_ms()) * (1 - part); }
 
 // Trials that random search needs, in expectation, to be as fast as the target.
 int ReplayScorer::trials_until(double part) const {

@@ -31,13 +31,12 @@ class ReplayScorer {
  private:
   double target_ms(double part) const;
   int trials_until(double part) const;
-  double median_ms() const;
   void prepare_random_search();
   double time_s(std::size_t step) const;
   std::vector<double> mean_ranks(const std::vector<ReplayTrace>& repeats) const;
 
   std::vector<double> ascending_ms_;
-  double median_cost_s_ = 0, cost_per_trial_s_ = 0;
+  double median_ms_ = 0, median_cost_s_ = 0, cost_per_trial_s_ = 0;
   int trials_start_ = 0, trials_end_ = 0;
   std::vector<double> random_trials_, random_ms_, random_slopes_;  // the curve of random search, joined by PCHIP
 };

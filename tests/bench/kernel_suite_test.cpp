@@ -21,13 +21,9 @@ class KernelSuiteTest : public testing::Test {
   Plan plan_of(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
     const Lowering lowering = lower(graph, fuse(graph, rules));
     std::vector<ChosenKernel> kernels;
-    for (const LoweredGroup& group : lowering.groups) {
-      for (const KernelCandidate& candidate : enumerate_candidates(group.spec, small_space(), test_device())) {
-        if (!candidate.infeasible.empty()) continue;
-        const KernelSource source = emit(candidate);
-        kernels.push_back({candidate.tile, source, {compiler_.compile(source, "sm_87").image}, 20.0});
-        break;
-      }
+    for (const KernelCandidate& candidate : first_feasible(lowering, small_space(), test_device())) {
+      const KernelSource source = emit(candidate);
+      kernels.push_back({candidate.tile, source, {compiler_.compile(source, "sm_87").image}, 20.0});
     }
     std::vector<int> kernel_of_group(lowering.groups.size());
     std::iota(kernel_of_group.begin(), kernel_of_group.end(), 0);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <set>
 #include <string>
 
@@ -25,17 +26,12 @@ struct TwoTowers {
   TwoTowers() {
     const Graph graph = tiny_dual(Dtype::f16);
     const Lowering lowering = lower_fused(graph, {});
+    candidates = first_feasible(lowering, small_space(), device);
     std::vector<ChosenKernel> kernels;
-    std::vector<int> kernel_of_group;
-    for (const LoweredGroup& group : lowering.groups) {
-      for (KernelCandidate& candidate : enumerate_candidates(group.spec, small_space(), device)) {
-        if (!candidate.infeasible.empty()) continue;
-        kernels.push_back({.tile = candidate.tile, .source = emit(candidate), .images = {}});
-        candidates.push_back(std::move(candidate));
-        break;
-      }
-      kernel_of_group.push_back(static_cast<int>(kernels.size()) - 1);
-    }
+    for (const KernelCandidate& candidate : candidates)
+      kernels.push_back({.tile = candidate.tile, .source = emit(candidate), .images = {}});
+    std::vector<int> kernel_of_group(kernels.size());
+    std::iota(kernel_of_group.begin(), kernel_of_group.end(), 0);
     plan = build_plan({.graph = graph,
                        .lowering = lowering,
                        .order = schedule_streams(lowering),

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "codegen/step_schedule.h"
@@ -22,17 +23,12 @@ Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode, con
       mode == ExecutionMode::sequential ? schedule_sequential(lowering) : schedule_streams(lowering);
   FakeCompiler compiler;
   std::vector<ChosenKernel> kernels;
-  std::vector<int> kernel_of_group;
-  for (const LoweredGroup& group : lowering.groups) {
-    for (const KernelCandidate& candidate : enumerate_candidates(group.spec, space, device)) {
-      if (!candidate.infeasible.empty()) continue;
-      const KernelSource source = emit(candidate);
-      kernels.push_back(
-          {.tile = candidate.tile, .source = source, .images = {compiler.compile(source, "sm_87").image}});
-      break;
-    }
-    kernel_of_group.push_back(static_cast<int>(kernels.size()) - 1);
+  for (const KernelCandidate& candidate : first_feasible(lowering, space, device)) {
+    const KernelSource source = emit(candidate);
+    kernels.push_back({.tile = candidate.tile, .source = source, .images = {compiler.compile(source, "sm_87").image}});
   }
+  std::vector<int> kernel_of_group(kernels.size());
+  std::iota(kernel_of_group.begin(), kernel_of_group.end(), 0);
   return build_plan({.graph = graph,
                      .lowering = lowering,
                      .order = order,

@@ -102,7 +102,7 @@ Case make_case(std::uint64_t seed, int which) {
   const Dtype precision = seed % 2 == 0 ? Dtype::bf16 : Dtype::f16;
   const int batch = 1 + static_cast<int>(engine() % 3);
   const FusionRules rules = random_rules(engine, which);
-  const auto mode = static_cast<ExecutionMode>(engine() % 3);
+  const auto mode = kExecutionModes[engine() % kExecutionModes.size()];
   made.graph = parse_graph(testing::random_graph_yaml(seed), fmt::format("random-{}.yaml", seed),
                            {.batch = batch, .precision = precision});
   made.lowering = lower(made.graph, fuse(made.graph, rules));

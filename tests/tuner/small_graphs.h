@@ -3,7 +3,10 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "codegen/candidate.h"
 #include "codegen/fusion.h"
 #include "codegen/graph_yaml.h"
 #include "codegen/lower.h"
@@ -47,6 +50,20 @@ inline Graph add_graph() {
   graph.inputs = {0, 1};
   graph.outputs = {2};
   return graph;
+}
+
+// Of each group, the first candidate that can run.
+inline std::vector<KernelCandidate> first_feasible(const Lowering& lowering, const SearchSpace& space,
+                                                   const DeviceSpec& device) {
+  std::vector<KernelCandidate> first;
+  for (const LoweredGroup& group : lowering.groups) {
+    for (KernelCandidate& candidate : enumerate_candidates(group.spec, space, device)) {
+      if (!candidate.infeasible.empty()) continue;
+      first.push_back(std::move(candidate));
+      break;
+    }
+  }
+  return first;
 }
 
 inline Lowering lower_fused(const Graph& graph, const FusionRules& rules = {}) {

@@ -6,13 +6,9 @@
 namespace duet {
 
 TrialHistory::TrialHistory(const EncodedSpace& space)
-    : space_(&space), unproposed_(space.size()), place_(space.size()), trial_of_(space.size(), kGone) {
+    : space_(&space), unproposed_(space.size()), place_(space.size()), reported_(space.size(), false) {
   std::iota(unproposed_.begin(), unproposed_.end(), std::size_t{0});
   place_ = unproposed_;
-}
-
-const Trial* TrialHistory::find(std::size_t index) const {
-  return trial_of_[index] == kGone ? nullptr : &trials_[trial_of_[index]];
 }
 
 void TrialHistory::mark_proposed(std::size_t index) {
@@ -26,8 +22,8 @@ void TrialHistory::mark_proposed(std::size_t index) {
 
 void TrialHistory::add(const Trial& trial) {
   mark_proposed(trial.index);
-  if (trial_of_[trial.index] != kGone) return;  // told twice: the first counts
-  trial_of_[trial.index] = trials_.size();
+  if (reported_[trial.index]) return;  // told twice: the first counts
+  reported_[trial.index] = true;
   trials_.push_back(trial);
   if (!trial.valid) return;
   const auto slower = [](const Trial& a, const Trial& b) { return a.time_us < b.time_us; };

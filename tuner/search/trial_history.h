@@ -28,7 +28,6 @@ class TrialHistory {
 
   const std::vector<Trial>& trials() const { return trials_; }    // reported, in order
   const std::vector<Trial>& ranking() const { return ranking_; }  // the valid ones, fastest first
-  const Trial* find(std::size_t index) const;                     // null: not reported yet
 
   void mark_proposed(std::size_t index);
   void add(const Trial& trial);
@@ -37,7 +36,7 @@ class TrialHistory {
   static constexpr std::size_t kGone = ~std::size_t{0};
   const EncodedSpace* space_;
   std::vector<std::size_t> unproposed_, place_;  // place_: where in unproposed_
-  std::vector<std::size_t> trial_of_;            // kGone: none
+  std::vector<bool> reported_;
   std::vector<Trial> trials_, ranking_;
 };
 
