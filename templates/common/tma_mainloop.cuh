@@ -102,23 +102,24 @@ class TmaMainloop {
   // As GemmMainloop::run.
   DUET_DEVICE void run(float (&acc)[Shape::kM][Shape::kN][4], RowStatistics<Shape>& statistics) const {
     Fragments fragments[2];
-    int slot = 0;
+    int slot = 0, last_slot = 0;
     u32 parity = 0;
     DUET_NO_UNROLL
     for (int tile = 0; tile < place_.k_tiles; ++tile) {
+      // Only here, a turn of the loop after its last fragments were asked for: the products that take them have been
+      // issued, so that they have arrived. An arrival does not wait for ldmatrix: given back beside the last of them, a
+      // slot was now and then written anew while it was being read.
+      if (tile > 0) tiles_.release(last_slot);
       tiles_.await(slot, parity);
       load_fragments(fragments[0], slot, 0);
       DUET_UNROLL
       for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
         Fragments& current = fragments[k_step % 2];
-        if (k_step + 1 < Shape::kKSteps) {
-          load_fragments(fragments[(k_step + 1) % 2], slot, k_step + 1);
-        } else {
-          tiles_.release(slot);
-        }
+        if (k_step + 1 < Shape::kKSteps) load_fragments(fragments[(k_step + 1) % 2], slot, k_step + 1);
         mma_tile<Shape::kDtype>(acc, current.a, current.b);
         statistics.add(current.a, tile, k_step);
       }
+      last_slot = slot;
       tiles_.advance(slot, parity);
     }
     cp_async_commit();
