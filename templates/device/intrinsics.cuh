@@ -98,8 +98,8 @@ DUET_DEVICE void ldmatrix_x4_trans(u32 (&r)[4], SmemAddr row) {
 
 // ---- barriers
 DUET_DEVICE void sync_threads() { __syncthreads(); }
-// A barrier among the first `kThreads` threads of the block (whole warps): all there are, unless the kernel shares its launch
-// with one that needs more.
+// A barrier among the first `kThreads` threads of the block (whole warps): all there are, unless the kernel shares its
+// launch with one that needs more.
 template <int kThreads>
 DUET_DEVICE void sync_block() {
   asm volatile("bar.sync 0, %0;" ::"n"(kThreads) : "memory");
@@ -149,12 +149,15 @@ DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {
 }
 
 // ---- global memory; addresses are aligned to the size of the access
-// Reads what no thread writes during the kernel.
+// Reads what no other block of this launch writes. Never by the non-coherent path (ld.global.nc): it may be taken ahead
+// of wait_for_predecessor(), since it promises that nothing changes while the kernel runs, and a kernel that starts
+// early runs beside the one that writes its input.
 DUET_DEVICE Vec16 ld_global_vec16(const void* src) {
   Vec16 v;
-  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
-               : "l"(src));
+               : "l"(src)
+               : "memory");
   return v;
 }
 DUET_DEVICE void st_global_vec16(void* dst, Vec16 v) {
@@ -164,12 +167,12 @@ DUET_DEVICE void st_global_vec16(void* dst, Vec16 v) {
 }
 DUET_DEVICE u32 ld_global_u32(const void* src) {
   u32 value;
-  asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(value) : "l"(src));
+  asm volatile("ld.global.u32 %0, [%1];" : "=r"(value) : "l"(src) : "memory");
   return value;
 }
 DUET_DEVICE u16 ld_global_u16(const void* src) {
   u16 value;
-  asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(value) : "l"(src));
+  asm volatile("ld.global.u16 %0, [%1];" : "=h"(value) : "l"(src) : "memory");
   return value;
 }
 DUET_DEVICE void st_global_u32(void* dst, u32 value) {
