@@ -19,6 +19,7 @@
 #include "cli/version.h"
 #include "runtime/plan_store.h"
 #include "tuner/candidate_log.h"
+#include "tuner/repeatability.h"
 
 namespace duet {
 namespace {
@@ -32,6 +33,7 @@ struct BenchFlags {
   int samples = 200;
   double energy_s = 0;
   double processes_s = 0;
+  int identical_runs = 0;
   bool kernels = false;
   bool cold = false;
   std::uint64_t seed = 1;
@@ -153,6 +155,28 @@ void bench_plans(const BenchFlags& flags, const GlobalFlags& global) {
   }
 }
 
+// Runs each plan again and again, and fails where a run gives other bits than the first.
+void bench_repeatability(const BenchFlags& flags, const GlobalFlags& global) {
+  const Graph graph = flags.plan.graph.load();
+  const Target target = open_gpu_target(flags);
+  const auto weights = load_weights(graph, {}, flags.seed);
+  const auto inputs = load_inputs(graph, {}, flags.seed);
+  nlohmann::json out{{"context", context_of(target)}};
+  std::string differing;
+  for (const std::string& variant : flags.variants) {
+    const Plan plan = flags.plan.find(graph, target.name, *target.device, variant);
+    const Repeatability result = check_repeatability(*target.device, plan, *weights, inputs, flags.identical_runs);
+    out["cases"].push_back({{"variant", variant},
+                            {"runs", result.runs},
+                            {"different", result.different},
+                            {"difference", result.difference}});
+    if (!global.json) fmt::print("{}: {} of {} runs differ from the first\n", variant, result.different, result.runs);
+    if (result.different > 0) differing = fmt::format("{}: {}", variant, result.difference);
+  }
+  if (global.json) fmt::print("{}\n", out.dump(2));
+  if (!differing.empty()) fail(ErrorKind::no_result, "not every run gave the same bits: {}", differing);
+}
+
 void bench_kernels(const BenchFlags& flags, const GlobalFlags& global) {
   const Graph graph = flags.plan.graph.load();
   const Target target = open_gpu_target(flags);
@@ -187,6 +211,7 @@ void bench_processes(const BenchFlags& flags, const GlobalFlags& global) {
 void bench(const BenchFlags& flags, const GlobalFlags& global) {
   if (flags.processes_s > 0) return bench_processes(flags, global);
   if (flags.kernels) return bench_kernels(flags, global);
+  if (flags.identical_runs > 0) return bench_repeatability(flags, global);
   bench_plans(flags, global);
 }
 
@@ -220,6 +245,11 @@ void add_bench_command(CLI::App& app, const GlobalFlags& global) {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0))
       ->excludes(kernels);
+  command
+      ->add_option("--identical-runs", flags->identical_runs,
+                   "Instead of timing: runs of each plan whose outputs must equal the first run's bit for bit; 0: none")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10'000'000));
   command->add_option("--seed", flags->seed, "Of random weights and inputs")->capture_default_str();
   command->footer("Example: duet bench clip-vit-b32 --samples 500 --json > bench.json");
   command->callback([flags, &global] { bench(*flags, global); });

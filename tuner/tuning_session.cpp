@@ -19,6 +19,7 @@
 #include "tuner/elapsed.h"
 #include "tuner/kernel_tuner.h"
 #include "tuner/pairing.h"
+#include "tuner/repeatability.h"
 #include "tuner/session_log.h"
 #include "tuner/synthetic_inputs.h"
 #include "tuner/weight_prefetch.h"
@@ -35,6 +36,7 @@ constexpr StoppingRule kContextRule{.min_samples = 40, .max_samples = 100, .max_
 constexpr double kContextGain = 0.004;  // a choice must gain more than the noise of two medians
 constexpr double kContextBudgetS = 25, kContextBudgetShare = 0.25;  // of a run's budget, where it has one
 constexpr int kPlanWarmUp = 5;
+constexpr int kIdenticalRuns = 100;  // of the plan, a few milliseconds each with their outputs
 constexpr int kPlanSamplesPerRound = 20;
 
 // The distinct problems of a lowering.
@@ -246,8 +248,21 @@ class Run {
     if (result.status != VerificationStatus::ok)
       fail(ErrorKind::no_result, "the plan of '{}' ({}) is not right although each kernel alone is: {}: {}",
            request_.graph.name, report_.plan.key.variant, verification_status_name(result.status), result.detail);
+    require_identical_runs();
     log_at(2, "plan verified: lowest cosine {:.6f}, norm error {:.2e}, worst element {:.2e}", result.min_cosine,
            result.norm_error, result.element_error);
+  }
+
+  // One right result does not show a race between kernels or blocks.
+  void require_identical_runs() {
+    if (!device_->info().can_measure) return;
+    const Workload& load = workload(report_.plan);
+    const Repeatability result =
+        check_repeatability(*device_, report_.plan, load.weights, load.inputs, kIdenticalRuns, load.weight_space);
+    if (result.different > 0)
+      fail(ErrorKind::no_result,
+           "the plan of '{}' ({}) is right and does not repeat: {} of {} runs differ from the first, {}: report this",
+           request_.graph.name, report_.plan.key.variant, result.different, result.runs, result.difference);
   }
 
   // What every choice of kernels is measured on: made once.
