@@ -29,7 +29,8 @@ std::string_view output_name(std::string_view text) {
 std::string statement_before(PlantedFault fault, std::string_view output) {
   switch (fault) {
     case PlantedFault::hang:
-      return "  volatile int forever = 1;\n  while (forever != 0) {\n  }\n";
+      // On memory: NVRTC and ptxas remove a loop that waits for a local variable, volatile or not.
+      return fmt::format("  while (*reinterpret_cast<const volatile u32*>({}) != 0x13572468u) {{\n  }}\n", output);
     case PlantedFault::illegal_address:
       return "  *reinterpret_cast<volatile int*>(static_cast<u64>(16)) = 1;\n";
     case PlantedFault::out_of_bounds:  // before its beginning, whatever its size
