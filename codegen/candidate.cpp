@@ -125,14 +125,19 @@ void resolve(const SimilaritySpec& spec, const SimilarityTile& tile, KernelCandi
 // ---- what the device and CUDA allow
 
 bool has_tma(const DeviceSpec& device) { return arch_number(device.arch) >= 90; }
+// They came with sm_90 and went with it.
+bool has_wgmma(const DeviceSpec& device) { return arch_number(device.arch) == 90; }
 
 // Without the candidate's own figures: candidates are counted by reason.
 std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& device) {
   if (candidate.smem_bytes > device.smem_bytes_per_block)
     return fmt::format("more shared memory than the {} bytes a block that {} allows", device.smem_bytes_per_block,
                        device.name);
-  if (const auto* tile = std::get_if<GemmTile>(&candidate.tile); tile && tile->loader == kLoaderTma && !has_tma(device))
+  const auto* tile = std::get_if<GemmTile>(&candidate.tile);
+  if (tile != nullptr && tile->loader >= kLoaderTma && !has_tma(device))
     return fmt::format("{} has no tensor memory accelerator", device.arch);
+  if (tile != nullptr && tile->loader == kLoaderWgmma && !has_wgmma(device))
+    return fmt::format("{} has no warpgroup products", device.arch);
   if (candidate.threads > kMaxThreads) return fmt::format("more threads a block than CUDA's {}", kMaxThreads);
   if (candidate.grid.y > kMaxGridYz || candidate.grid.z > kMaxGridYz)
     return fmt::format("more blocks in y or z than CUDA's {}", kMaxGridYz);
@@ -149,12 +154,16 @@ bool lists(const SearchSpace& space, const char* parameter, int value) {
          std::find(range->second.begin(), range->second.end(), value) != range->second.end();
 }
 
+// Along m, for products of single warps; warpgroups take 16 rows a warp and so as many as there are.
+constexpr int kMaxWarpsM = 4;
+
 // Whether as many warps, arranged otherwise, would load less of A and B per product. Of two equals the one with more
 // warps along m stays: with fewer along n, fewer warps add up the same row's statistics.
 bool is_squarest(const GemmTile& tile, const SearchSpace& space) {
+  if (tile.warps_m > kMaxWarpsM) return false;
   const int warps = tile.warps_m * tile.warps_n;
   const int edges = tile.block_m / tile.warps_m + tile.block_n / tile.warps_n;
-  for (int m = 1; m <= warps; ++m) {
+  for (int m = 1; m <= std::min(warps, kMaxWarpsM); ++m) {
     if (warps % m != 0 || tile.block_m % (16 * m) != 0 || tile.block_n % (8 * (warps / m)) != 0) continue;
     if (!lists(space, "warps_m", m) || !lists(space, "warps_n", warps / m)) continue;
     const int other = tile.block_m / m + tile.block_n / (warps / m);
@@ -169,6 +178,9 @@ constexpr int kMaxCopiesPerThread = 16;
 
 const char* outside_warp_limits(const GemmConfig& config, const SearchSpace& space) {
   const GemmLimits& limits = space.gemm_limits;
+  if (config.wgmma()) return nullptr;
+  if (limits.fragment_columns > 0 && config.tile.block_n > limits.fragment_columns)
+    return "wider than tiles of fragments are in this space";
   if (limits.max_warp_elements == 0) return nullptr;
   const int warps = config.tile.warps_m * config.tile.warps_n;  // of a set
   const int block = config.tile.block_m * config.tile.block_n;
@@ -189,7 +201,7 @@ const char* outside_limits(const GemmSpec& spec, const GemmTile& tile, const Sea
     return "more warps than this space slices k over";
   const int in_flight = (tile.stages - 1) * GemmConfig{spec.op, tile}.stage_bytes();
   if (in_flight < limits.min_bytes_in_flight) return "too few bytes in flight for this space";
-  if (limits.max_bytes_in_flight > 0 && in_flight > limits.max_bytes_in_flight)
+  if (limits.max_bytes_in_flight > 0 && in_flight > limits.max_bytes_in_flight && tile.loader != kLoaderWgmma)
     return "more bytes in flight than this space asks for";
   const i64 blocks = i64{gemm_tiles(tile, spec.params.m, spec.params.n)} * spec.params.batch * tile.split_k;
   if (limits.split_blocks_per_sm > 0 && tile.split_k > 1 && blocks > i64{limits.split_blocks_per_sm} * device.sm_count)
@@ -201,6 +213,10 @@ const char* outside_limits(const Spec&, const Tile&, const SearchSpace&, const D
   return nullptr;
 }
 
+bool wgmma_shape(const GemmTile& tile) {
+  return tile.block_m == 16 * tile.warps_m && tile.warps_m % 4 == 0 && tile.block_n / tile.warps_n % 32 == 0;
+}
+
 // Whether no choice of the parameters still to come can make the tile run. `set` counts those chosen so far, in the
 // order of tile_fields. Cutting here keeps a space's full product from ever being made.
 bool is_dead_end(const GemmTile& tile, std::size_t set) {
@@ -210,10 +226,11 @@ bool is_dead_end(const GemmTile& tile, std::size_t set) {
   if (set >= 5 && tile.block_n % (8 * warps_n) != 0) return true;
   // 160 accumulators a thread and the fragments that go with them are more than 255 registers.
   if (set >= 5 && tile.block_m / warps_m * (tile.block_n / warps_n) >= 160 * 32) return true;
+  if (set >= 9 && tile.loader == kLoaderWgmma && !wgmma_shape(tile)) return true;
   if (set >= 6 && tile.block_k % (16 * warps_k) != 0) return true;
   constexpr int kMaxSmemBytes = 227 * 1024;  // of any device
   if (set >= 7 && tile.stages * (tile.block_m + tile.block_n) * tile.block_k * 2 > kMaxSmemBytes) return true;
-  if (set >= 9 && tile.loader == kLoaderTma && tile.block_k != 64) return true;
+  if (set >= 9 && tile.loader >= kLoaderTma && tile.block_k != 64) return true;
   return warps_m * warps_n * warps_k > 16;
 }
 static_assert(kTileFields<GemmTile>[3].name == "warps_m" && kTileFields<GemmTile>[4].name == "warps_n" &&

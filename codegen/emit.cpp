@@ -139,11 +139,12 @@ struct TileText {
   std::string name, words;
 };
 TileText tile_text(const GemmTile& t) {
-  const bool tma = t.loader == kLoaderTma;
-  return {fmt::format("{}x{}x{}_w{}x{}x{}_s{}_k{}{}", t.block_m, t.block_n, t.block_k, t.warps_m, t.warps_n, t.warps_k,
-                      t.stages, t.split_k, tma ? "_tma" : ""),
-          fmt::format("block {}x{}x{}, warps {}x{}x{}, stages {}, split-K {}{}", t.block_m, t.block_n, t.block_k,
-                      t.warps_m, t.warps_n, t.warps_k, t.stages, t.split_k, tma ? ", TMA" : "")};
+  const std::string_view loader = t.loader == kLoaderWgmma ? "wgmma" : t.loader == kLoaderTma ? "tma" : "";
+  return {
+      fmt::format("{}x{}x{}_w{}x{}x{}_s{}_k{}{}", t.block_m, t.block_n, t.block_k, t.warps_m, t.warps_n, t.warps_k,
+                  t.stages, t.split_k, loader.empty() ? "" : fmt::format("_{}", loader)),
+      fmt::format("block {}x{}x{}, warps {}x{}x{}, stages {}, split-K {}{}", t.block_m, t.block_n, t.block_k, t.warps_m,
+                  t.warps_n, t.warps_k, t.stages, t.split_k, loader.empty() ? "" : fmt::format(", {}", loader))};
 }
 TileText tile_text(const AttentionTile& t) {
   return {fmt::format("w{}_kv{}_s{}", t.warps, t.block_kv, t.stages),

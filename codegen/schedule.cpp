@@ -83,9 +83,11 @@ class SpaceFile {
         limits.sliced_warps = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
       } else if (limit == "split_blocks_per_sm") {
         limits.split_blocks_per_sm = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
+      } else if (limit == "fragment_columns") {
+        limits.fragment_columns = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
       } else {
         fail_at(values.line, fmt::format("{}: unknown limit '{}': use one of warp_elements, bytes_in_flight, "
-                                         "sliced_warps, split_blocks_per_sm",
+                                         "sliced_warps, split_blocks_per_sm, fragment_columns",
                                          kGemmLimits, limit));
       }
     }

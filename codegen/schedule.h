@@ -21,6 +21,8 @@ struct GemmLimits {
   int sliced_warps = 0;
   // Splitting along k is for products of few tiles: with it, at most so many blocks for each SM.
   int split_blocks_per_sm = 0;
+  // Columns of a tile whose operands pass through fragments; wider ones are for warpgroup products, which need none.
+  int fragment_columns = 0;
 };
 
 struct SearchSpace {

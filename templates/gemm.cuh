@@ -14,6 +14,7 @@
 #include "templates/common/row_statistics.cuh"
 #include "templates/common/split_k.cuh"
 #include "templates/common/tma_mainloop.cuh"
+#include "templates/common/wgmma_mainloop.cuh"
 #include "templates/epilogue.cuh"
 
 namespace duet {
@@ -213,6 +214,17 @@ DUET_DEVICE void multiply(const GemmParams& params, const GemmPlace& place, cons
 }
 
 #ifdef DUET_HAS_TMA
+template <class Shape, bool kWgmma = Shape::kWgmma>
+struct TiledMainloop {
+  using Type = TmaMainloop<Shape>;
+};
+#ifdef DUET_HAS_WGMMA
+template <class Shape>
+struct TiledMainloop<Shape, true> {
+  using Type = WgmmaMainloop<Shape>;
+};
+#endif
+
 // One warp asks for tiles, the others multiply.
 template <class Shape>
 DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
@@ -227,7 +239,8 @@ DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, cons
     wait_for_predecessor();
     release_successor();
     epilogue.prefetch_residual();
-    multiply<Shape>(params, place, TmaMainloop<Shape>(tiles, place), epilogue, smem);
+    using Mainloop = typename TiledMainloop<Shape>::Type;
+    multiply<Shape>(params, place, Mainloop(tiles, place), epilogue, smem);
   }
 }
 #endif
@@ -252,6 +265,7 @@ template <class Config>
 DUET_DEVICE void gemm(const GemmParams& params, const GridBlock& block = launched_block()) {
   using Shape = GemmShape<Config>;
   static_assert(!Shape::kTma || kHasTma, "tma needs sm_90 or newer");
+  static_assert(!Shape::kWgmma || kHasWgmma, "warpgroup products need sm_90a");
   const SmemAddr smem = smem_base();
   const GemmPlace place = gemm_place<Shape>(params, block);
   const GemmEpilogue<Shape> epilogue(params, place, smem);

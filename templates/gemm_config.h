@@ -43,6 +43,8 @@ struct GemmOp {
 constexpr int kLoaderThreads = 1;
 // The tensor memory accelerator of sm_90 and up copies whole tiles, which one more warp of the block asks it for.
 constexpr int kLoaderTma = 2;
+// As before, and the tensor cores read the tiles by themselves: warpgroup products, on sm_90 alone.
+constexpr int kLoaderWgmma = 3;
 
 struct GemmTile {
   int block_m = 64, block_n = 64, block_k = 32;  // the block's tile; block_m, block_k multiples of 16, block_n of 8
@@ -50,14 +52,15 @@ struct GemmTile {
   int warps_k = 1;                               // sets of such warps, which share the k steps of every stage
   int stages = 3;                                // cp.async buffers in flight
   int split_k = 1;                               // blocks that share one output tile along k
-  int loader = 1;                                // how tiles reach shared memory: kLoaderThreads or kLoaderTma
+  int loader = 1;  // how tiles reach the tensor cores: kLoaderThreads, kLoaderTma or kLoaderWgmma
 };
 
 struct GemmConfig {
   GemmOp op;
   GemmTile tile;
 
-  constexpr bool tma() const { return tile.loader == kLoaderTma; }
+  constexpr bool tma() const { return tile.loader == kLoaderTma || wgmma(); }
+  constexpr bool wgmma() const { return tile.loader == kLoaderWgmma; }
   constexpr int tile_threads() const { return tile.warps_m * tile.warps_n * 32; }  // that cover the tile once
   constexpr int math_threads() const { return tile_threads() * tile.warps_k; }
   constexpr int threads() const { return math_threads() + (tma() ? 32 : 0); }
@@ -66,8 +69,8 @@ struct GemmConfig {
 
   // ---- registers of one thread
   constexpr int accumulators() const { return warp_m() * warp_n() / 32; }
-  // Two sets of operand fragments, so that one is loaded while the other is multiplied.
-  constexpr int fragment_registers() const { return 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
+  // Two sets of operand fragments, so that one is loaded while the other is multiplied. Warpgroup products have none.
+  constexpr int fragment_registers() const { return wgmma() ? 0 : 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
   constexpr int statistics_registers() const { return op.layer_norm ? warp_m() / 16 * 4 : 0; }
   // Patches: addresses in the image. A 64x64 warp tile, at 232 without them, spills on sm_87.
   constexpr int patch_registers() const { return op.a == GemmA::patches ? 24 : 0; }
@@ -127,11 +130,14 @@ struct GemmConfig {
   RULE((c).tile.block_k % (16 * (c).tile.warps_k) == 0, "block_k must be a multiple of 16 * warps_k")         \
   RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                               \
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
-  RULE((c).tile.loader == kLoaderThreads || (c).tile.loader == kLoaderTma,                                    \
-       "loader must be 1 (threads) or 2 (tensor memory accelerator)")                                         \
+  RULE((c).tile.loader >= kLoaderThreads && (c).tile.loader <= kLoaderWgmma,                                  \
+       "loader must be 1 (threads), 2 (tensor memory accelerator) or 3 (with warpgroup products)")            \
   RULE(!(c).tma() || ((c).op.a == GemmA::rows && (c).op.b == GemmB::n_by_k && (c).op.constant_b),             \
        "the tensor memory accelerator brings rows of A and weights")                                          \
   RULE(!(c).tma() || (c).tile.block_k == 64, "block_k must be 64 with the tensor memory accelerator")         \
+  RULE(!(c).wgmma() || ((c).tile.warps_m % 4 == 0 && (c).warp_m() == 16),                                     \
+       "warpgroup products take 16 rows a warp and a multiple of 4 warps along m")                            \
+  RULE(!(c).wgmma() || (c).warp_n() % 32 == 0, "warpgroup products take a multiple of 32 columns")            \
   RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,         \
        "patch_copy_bytes must be 4, 8 or 16")                                                                 \
   RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")              \

@@ -36,10 +36,11 @@ struct SmRates {
   double tensor_flops, scalar_ops, smem_bytes, l2_bytes, clocks;
 };
 
-SmRates sm_rates(const DeviceSpec& device) {
+SmRates sm_rates(const DeviceSpec& device, bool warpgroup_products) {
   const double sms = std::max(device.sm_count, 1);
   const double clocks = positive(device.sm_clock_mhz, 1000);
-  const double tensor = positive(device.fp16_tflops, 1) * 1e6 / sms * mma_share_of_peak(device.arch);
+  const double share = warpgroup_products ? 1.0 : mma_share_of_peak(device.arch);
+  const double tensor = positive(device.fp16_tflops, 1) * 1e6 / sms * share;
   // A peak counts a multiply-add as two; most of these instructions are not.
   const double scalar = positive(device.fp32_tflops, device.fp16_tflops / 8) * 1e6 / sms / 2;
   return {tensor, positive(scalar, 1), kSmemBytesPerClock * clocks, kL2BytesPerClock * clocks, clocks};
@@ -122,7 +123,7 @@ int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem
 CostBreakdown predict(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
                       int registers) {
   const KernelWork work = kernel_work(candidate);
-  const SmRates rates = sm_rates(device);
+  const SmRates rates = sm_rates(device, work.warpgroup_products);
   const int warps = std::max(ceil_div(candidate.threads, 32), 1);
   CostBreakdown cost;
   cost.launch_us = device.launch_us;

@@ -27,6 +27,8 @@ int streaming_steps(double bytes, int threads) {
 // (docs/performance.md).
 double chain_clocks(const GemmConfig& config) {
   const GemmTile& tile = config.tile;
+  // A warpgroup's products of a tile are asked for at once, and the next tile's while they run.
+  if (config.wgmma()) return 60 + 16 * config.statistics_registers();
   const double k_steps = tile.block_k / 16.0 / tile.warps_k;
   const double fragments_m = config.warp_m() / 16.0, products = fragments_m * config.warp_n() / 8;
   const double statistics = config.op.layer_norm ? 10 * fragments_m : 0;
@@ -44,6 +46,10 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   work.tensor_flops = 2 * m * n * depth;
   work.load_bytes = (m + n) * depth * kHalf + (spec.op.residual ? m * n * kHalf : 0);
   work.smem_read_bytes = tile_warps * (config.warp_m() + config.warp_n()) * depth * kHalf;
+  if (config.wgmma()) {  // four warps read the columns' tile once
+    work.smem_read_bytes = tile_warps / 4 * (4 * config.warp_m() + config.warp_n()) * depth * kHalf;
+    work.warpgroup_products = true;
+  }
   work.scalar_ops =
       m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps) + (spec.op.layer_norm ? m * depth * 3 : 0);
   if (!config.tma()) work.scalar_ops += (m + n) * depth / 8 * kCopyOps;

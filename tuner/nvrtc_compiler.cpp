@@ -67,6 +67,9 @@ class Program {
   nvrtcProgram program_ = nullptr;
 };
 
+// Warpgroup products are among what only the architecture's own variant offers.
+std::string compiled_arch(const std::string& arch) { return arch == "sm_90" ? "sm_90a" : arch; }
+
 std::string hash_headers(const std::vector<HeaderFile>& headers) {
   std::string all;
   for (const HeaderFile& header : headers)
@@ -98,7 +101,7 @@ std::string NvrtcCompiler::version() const {
 }
 
 std::string NvrtcCompiler::options() const {
-  return fmt::format("{} headers={}", fmt::join(kOptions, " "), headers_hash_);
+  return fmt::format("{} sm_90={} headers={}", fmt::join(kOptions, " "), compiled_arch("sm_90"), headers_hash_);
 }
 
 std::string NvrtcCompiler::why_unsupported(std::string_view arch) const {
@@ -109,7 +112,7 @@ std::string NvrtcCompiler::why_unsupported(std::string_view arch) const {
 CompileResult NvrtcCompiler::compile(const KernelSource& source, const std::string& arch) {
   const auto start = std::chrono::steady_clock::now();
   const NvrtcLibrary& nvrtc = library();
-  const std::string architecture = "--gpu-architecture=" + arch;
+  const std::string architecture = "--gpu-architecture=" + compiled_arch(arch);
   std::vector<const char*> options(kOptions.begin(), kOptions.end());
   options.push_back(architecture.c_str());
 

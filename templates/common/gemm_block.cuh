@@ -22,11 +22,13 @@ struct GemmShape {
   static constexpr int kBlockK = kTile.block_k;
   static constexpr int kStages = kTile.stages;
   static constexpr int kSplits = kTile.split_k;
+  static constexpr int kWarpsM = kTile.warps_m;
   static constexpr int kWarpsN = kTile.warps_n;
   static constexpr int kWarpsK = kTile.warps_k;
   static constexpr int kTileThreads = kConfig.tile_threads();
   static constexpr int kThreads = kConfig.math_threads();  // that multiply
   static constexpr bool kTma = kConfig.tma();
+  static constexpr bool kWgmma = kConfig.wgmma();
   static constexpr int kM = kConfig.warp_m() / kMmaM;        // a warp's products along m
   static constexpr int kN = kConfig.warp_n() / kMmaN;        // and along n
   static constexpr int kKSteps = kBlockK / kMmaK / kWarpsK;  // and along k, per stage
@@ -53,11 +55,13 @@ DUET_DEVICE void sync_math() {
 
 struct GemmPlace {
   int lane;
-  int warp_m, warp_n, warp_k;  // of the warp, in the arrangement (warps_k, warps_m, warps_n)
-  int warp_row, warp_column;   // the warp's part of the tile
-  int row0, column0;           // the tile's part of C
-  int batch, split;            // the product, and the share of its k range
-  int tile;                    // of C, over all products, in the order blocks start in
+  // Of the warp, in the arrangement (warps_k, warps_m, warps_n), or (warps_k, warps_n, warps_m) for warpgroup products:
+  // four neighbours hold rows that follow each other.
+  int warp_m, warp_n, warp_k;
+  int warp_row, warp_column;  // the warp's part of the tile
+  int row0, column0;          // the tile's part of C
+  int batch, split;           // the product, and the share of its k range
+  int tile;                   // of C, over all products, in the order blocks start in
   int k_tile, k_tiles;  // the share: first tile along k, and how many (none, when there are more splits than tiles)
 };
 
@@ -67,8 +71,8 @@ DUET_DEVICE GemmPlace gemm_place(const GemmParams& params, const GridBlock& bloc
   GemmPlace place;
   place.lane = thread_index() % 32;
   const int warp_in_set = warp % (Shape::kTileThreads / 32);
-  place.warp_m = warp_in_set / Shape::kWarpsN;
-  place.warp_n = warp_in_set % Shape::kWarpsN;
+  place.warp_m = Shape::kWgmma ? warp_in_set % Shape::kWarpsM : warp_in_set / Shape::kWarpsN;
+  place.warp_n = Shape::kWgmma ? warp_in_set / Shape::kWarpsM : warp_in_set % Shape::kWarpsN;
   place.warp_k = warp / (Shape::kTileThreads / 32);
   place.warp_row = place.warp_m * Shape::kM * kMmaM;
   place.warp_column = place.warp_n * Shape::kN * kMmaN;

@@ -134,6 +134,29 @@ TEST(Candidate, TheTensorMemoryAcceleratorNeedsADeviceThatHasIt) {
   EXPECT_NE(make_candidate(several, tile, hopper).infeasible.find("single products"), std::string::npos);
 }
 
+TEST(Candidate, WarpgroupProductsAreForOneArchitecture) {
+  GemmTile tile;
+  tile.loader = kLoaderWgmma;
+  tile.block_k = 64;
+  tile.block_n = 96;
+  tile.warps_m = 4;
+  tile.warps_n = 1;
+  DeviceSpec hopper = orin(), thor = orin();
+  hopper.arch = "sm_90";
+  thor.arch = "sm_110";
+  EXPECT_EQ(make_candidate(clip_fc1(), tile, orin()).infeasible, "sm_87 has no tensor memory accelerator");
+  EXPECT_EQ(make_candidate(clip_fc1(), tile, thor).infeasible, "sm_110 has no warpgroup products");
+  const KernelCandidate candidate = make_candidate(clip_fc1(), tile, hopper);
+  EXPECT_EQ(candidate.infeasible, "");
+  EXPECT_EQ(candidate.threads, 4 * 32 + 32);
+  EXPECT_EQ(emit(candidate).entry, "gemm_f16_ln_bias_quick_gelu_64x96x64_w4x1x1_s3_k1_wgmma");
+  tile.block_m = 128;
+  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("16 rows a warp"), std::string::npos);
+  tile.block_m = 64;
+  tile.block_n = 48;
+  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("a multiple of 32 columns"), std::string::npos);
+}
+
 TEST(Candidate, SplitKNeedsWorkspaceAndCounters) {
   GemmTile tile;
   EXPECT_EQ(make_candidate(clip_fc1(), tile, orin()).workspace_bytes, 0);

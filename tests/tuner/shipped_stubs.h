@@ -54,6 +54,19 @@ inline std::map<std::string, KernelSpec> problems_of(const ShippedGraph& shipped
   return problems;
 }
 
+// No Jetson is an sm_90, whose warpgroup products the default space offers: an H100's limits.
+inline DeviceSpec hopper() {
+  DeviceSpec device = load_device(shipped("devices"), "jetson-thor-t5000");
+  device.name = "h100";
+  device.arch = "sm_90";
+  device.sm_count = 132;
+  device.smem_bytes_per_block = 232448;
+  device.smem_bytes_per_sm = 233472;
+  device.threads_per_sm = 2048;
+  device.blocks_per_sm = 32;
+  return device;
+}
+
 // Candidates depend on a device through its limits alone, so one device stands for all that share them.
 inline std::vector<DeviceSpec> distinct_devices() {
   std::map<std::pair<int, int>, DeviceSpec> by_limit;
@@ -61,7 +74,7 @@ inline std::vector<DeviceSpec> distinct_devices() {
     const DeviceSpec device = load_device(shipped("devices"), name);
     by_limit.emplace(std::pair(device.smem_bytes_per_block, device.sm_count), device);
   }
-  std::vector<DeviceSpec> devices;
+  std::vector<DeviceSpec> devices{hopper()};
   for (const auto& [limit, device] : by_limit) devices.push_back(device);
   return devices;
 }

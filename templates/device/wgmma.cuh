@@ -1,0 +1,97 @@
+// Warpgroup products of sm_90 (compiled as sm_90a): 128 threads multiply tiles that stand in shared memory, without
+// fragments of their own. No other architecture has them.
+#pragma once
+
+#include "templates/device/intrinsics.cuh"
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define DUET_HAS_WGMMA
+#endif
+
+namespace duet {
+
+constexpr int kWgmmaRows = 64;  // of one product
+constexpr int kWgmmaWarps = 4;  // of a warpgroup, 16 rows each
+
+#ifdef DUET_HAS_WGMMA
+constexpr bool kHasWgmma = true;
+
+// Before the first product, and before products whose accumulators other instructions have touched.
+DUET_DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+// Closes a group of products.
+DUET_DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+// Waits until at most kPending groups are unfinished.
+template <int kPending>
+DUET_DEVICE void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+}
+
+// Keeps the compiler from moving what touches the accumulators across this point: a product's asm gives them back long
+// before the tensor cores do, and ptxas serialises products whose registers are touched in between.
+template <int kN>
+DUET_DEVICE void wgmma_keep(float (&c)[kN][4]) {
+  DUET_UNROLL
+  for (int j = 0; j < kN; ++j) asm volatile("" : "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])::"memory");
+}
+
+// Describes an operand to the tensor cores: rows of 64 elements (128 bytes) whose 16-byte chunks are permuted as
+// tile_offset<8> has it, in groups of eight rows 1024 bytes apart. `tile` is the first row's first byte, 1024-aligned;
+// k advances by 32 bytes for 16 elements. Fields: PTX ISA, "Matrix descriptor": address / 16 (bits 0-13), offset
+// between groups / 16 (32-45), permutation of 128 bytes (62-63).
+DUET_DEVICE u64 wgmma_operand(SmemAddr tile) {
+  return static_cast<u64>((tile & 0x3FFFF) >> 4) | (u64{1024 >> 4} << 32) | (u64{1} << 62);
+}
+constexpr u64 kWgmmaNextK = 32 >> 4;  // added to an operand: the next 16 elements of k
+
+// One product of (64, 16) by (kColumns, 16)', added to `c`: row lane / 4 + 8 (e / 2) of the warp's 16, column
+// 8 j + lane % 4 * 2 + e % 2 for c[j][e], as mma.sync m16n8 lays them out.
+template <Dtype kDtype, int kColumns>
+struct Wgmma;
+
+// clang-format off
+#define DUET_WGMMA_NAMES_0 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
+#define DUET_WGMMA_NAMES_1 DUET_WGMMA_NAMES_0 ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+#define DUET_WGMMA_NAMES_2 DUET_WGMMA_NAMES_1 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47"
+#define DUET_WGMMA_NAMES_3 DUET_WGMMA_NAMES_2 ",%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define DUET_WGMMA_NAMES_4 DUET_WGMMA_NAMES_3 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79"
+#define DUET_WGMMA_NAMES_5 DUET_WGMMA_NAMES_4 ",%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
+#define DUET_WGMMA_NAMES_6 DUET_WGMMA_NAMES_5 ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111"
+#define DUET_WGMMA_NAMES_7 DUET_WGMMA_NAMES_6 ",%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
+#define DUET_WGMMA_C4(i) "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])
+#define DUET_WGMMA_C_0 DUET_WGMMA_C4(0), DUET_WGMMA_C4(1), DUET_WGMMA_C4(2), DUET_WGMMA_C4(3)
+#define DUET_WGMMA_C_1 DUET_WGMMA_C_0, DUET_WGMMA_C4(4), DUET_WGMMA_C4(5), DUET_WGMMA_C4(6), DUET_WGMMA_C4(7)
+#define DUET_WGMMA_C_2 DUET_WGMMA_C_1, DUET_WGMMA_C4(8), DUET_WGMMA_C4(9), DUET_WGMMA_C4(10), DUET_WGMMA_C4(11)
+#define DUET_WGMMA_C_3 DUET_WGMMA_C_2, DUET_WGMMA_C4(12), DUET_WGMMA_C4(13), DUET_WGMMA_C4(14), DUET_WGMMA_C4(15)
+#define DUET_WGMMA_C_4 DUET_WGMMA_C_3, DUET_WGMMA_C4(16), DUET_WGMMA_C4(17), DUET_WGMMA_C4(18), DUET_WGMMA_C4(19)
+#define DUET_WGMMA_C_5 DUET_WGMMA_C_4, DUET_WGMMA_C4(20), DUET_WGMMA_C4(21), DUET_WGMMA_C4(22), DUET_WGMMA_C4(23)
+#define DUET_WGMMA_C_6 DUET_WGMMA_C_5, DUET_WGMMA_C4(24), DUET_WGMMA_C4(25), DUET_WGMMA_C4(26), DUET_WGMMA_C4(27)
+#define DUET_WGMMA_C_7 DUET_WGMMA_C_6, DUET_WGMMA_C4(28), DUET_WGMMA_C4(29), DUET_WGMMA_C4(30), DUET_WGMMA_C4(31)
+#define DUET_WGMMA(dtype, columns, set, a_name, b_name, add_name)                                                       \
+  template <>                                                                                                           \
+  struct Wgmma<Dtype::dtype, columns> {                                                                                 \
+    static DUET_DEVICE void add(float (&c)[(columns) / 8][4], u64 a, u64 b) {                                           \
+      asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.b32 p, " add_name ", 0;\n\t"                                          \
+                   "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32." #dtype "." #dtype                            \
+                   " {" DUET_WGMMA_NAMES_##set "}, " a_name ", " b_name ", p, 1, 1, 0, 0;\n\t}"                         \
+                   : DUET_WGMMA_C_##set                                                                                 \
+                   : "l"(a), "l"(b), "r"(1));                                                                           \
+    }                                                                                                                   \
+  };
+#define DUET_WGMMA_BOTH(...) DUET_WGMMA(f16, __VA_ARGS__) DUET_WGMMA(bf16, __VA_ARGS__)
+// clang-format on
+
+DUET_WGMMA_BOTH(32, 0, "%16", "%17", "%18")
+DUET_WGMMA_BOTH(64, 1, "%32", "%33", "%34")
+DUET_WGMMA_BOTH(96, 2, "%48", "%49", "%50")
+DUET_WGMMA_BOTH(128, 3, "%64", "%65", "%66")
+DUET_WGMMA_BOTH(160, 4, "%80", "%81", "%82")
+DUET_WGMMA_BOTH(192, 5, "%96", "%97", "%98")
+DUET_WGMMA_BOTH(224, 6, "%112", "%113", "%114")
+DUET_WGMMA_BOTH(256, 7, "%128", "%129", "%130")
+#undef DUET_WGMMA_BOTH
+#undef DUET_WGMMA
+#else
+constexpr bool kHasWgmma = false;
+#endif
+
+}  // namespace duet
