@@ -144,6 +144,15 @@ std::string IsolatedDevice::environment_text() const {
   return text;
 }
 
+std::optional<DeviceState> IsolatedDevice::state() const {
+  if (!is_current(generation_)) return std::nullopt;
+  const std::vector<std::byte> reply = ask(request_of(WorkerRequest::state), kStartTimeout, "the device's state");
+  MessageReader reader(reply);
+  std::optional<DeviceState> state = get_state(reader);
+  require_whole(reader);
+  return state;
+}
+
 // ---- memory
 
 DeviceAddress IsolatedDevice::allocate(std::size_t bytes) {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,7 @@ class IsolatedDevice final : public Device {
 
   const DeviceInfo& info() const override { return info_; }
   std::string environment_text() const override;
+  std::optional<DeviceState> state() const override;
   DeviceAddress allocate(std::size_t bytes) override;
   void free(DeviceAddress address) noexcept override;
   void write(DeviceAddress destination, std::span<const std::byte> source) override;

@@ -40,6 +40,14 @@ constexpr auto kInfoFields = [](auto& row, auto& info) {
   row("can_measure", info.can_measure);
 };
 
+constexpr auto kStateFields = [](auto& row, auto& state) {
+  row("sm_clock_mhz", state.sm_clock_mhz);
+  row("expected_sm_clock_mhz", state.expected_sm_clock_mhz);
+  row("temperature_c", state.temperature_c);
+  row("power_mode", state.power_mode);
+  row("slowdown", state.slowdown);
+};
+
 constexpr auto kLaunchFields = [](auto& row, auto& launch) {
   row("kernel", launch.kernel.handle);
   row("name", launch.name);
@@ -109,6 +117,18 @@ DeviceInfo get_device_info(MessageReader& message) {
   get_fields(message, kDeviceFields, info.fingerprint);
   get_fields(message, kInfoFields, info);
   return info;
+}
+
+void put_state(MessageWriter& message, const std::optional<DeviceState>& state) {
+  message.put(static_cast<std::uint8_t>(state.has_value()));
+  if (state) put_fields(message, kStateFields, *state);
+}
+
+std::optional<DeviceState> get_state(MessageReader& message) {
+  if (message.get<std::uint8_t>() == 0) return std::nullopt;
+  DeviceState state;
+  get_fields(message, kStateFields, state);
+  return state;
 }
 
 void put_kernel(MessageWriter& message, const PlanKernel& kernel) {

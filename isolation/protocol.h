@@ -4,6 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/child_process.h"
 #include "base/error.h"
@@ -19,6 +24,7 @@ inline constexpr std::size_t kStagingBytes = std::size_t{16} << 20;  // one tran
 enum class WorkerRequest : std::uint8_t {
   hello,        // -> DeviceInfo
   environment,  // -> text
+  state,        // -> u8 whether there is one, DeviceState
   allocate,     // u64 bytes -> u64 address
   free,         // u64 address
   write,        // u64 address, u64 bytes in the staging memory
@@ -41,6 +47,8 @@ enum class ReplyStatus : std::uint8_t { ok, failed };  // failed: i32 ErrorKind,
 // count that cannot be makes get_* throw Error(internal).
 void put_device_info(MessageWriter& message, const DeviceInfo& info);
 DeviceInfo get_device_info(MessageReader& message);
+void put_state(MessageWriter& message, const std::optional<DeviceState>& state);
+std::optional<DeviceState> get_state(MessageReader& message);
 void put_kernel(MessageWriter& message, const PlanKernel& kernel);
 PlanKernel get_kernel(MessageReader& message);
 void put_launches(MessageWriter& message, std::span<const Launch> launches);

@@ -89,6 +89,8 @@ class Worker {
         return put_device_info(reply, device().info());
       case WorkerRequest::environment:
         return static_cast<void>(reply.put_text(device().environment_text()));
+      case WorkerRequest::state:
+        return put_state(reply, device().state());
       case WorkerRequest::allocate:
         return allocate(request, reply);
       case WorkerRequest::free:

@@ -101,4 +101,12 @@ ClockReading read_jetson_clocks(const fs::path& root) {
   return reading;
 }
 
+DeviceState read_jetson_state(const fs::path& root) {
+  DeviceState state;
+  if (const auto gpu = gpu_devfreq(root)) state.sm_clock_mhz = read_mhz(*gpu / "cur_freq");
+  state.temperature_c = gpu_temperature(root).value_or(0);
+  state.power_mode = power_mode(root);
+  return state;
+}
+
 }  // namespace duet

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/device_state.h"
+
 namespace duet {
 
 struct PowerRail {
@@ -27,5 +29,7 @@ struct ClockReading {
 
 // Never throws: what cannot be read stays unknown. `root` stands for "/" in the tests.
 ClockReading read_jetson_clocks(const std::filesystem::path& root = "/");
+// What of it may change from one round of samples to the next; no rails, which cost a transfer on a slow bus each.
+DeviceState read_jetson_state(const std::filesystem::path& root = "/");
 
 }  // namespace duet

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "runtime/device_state.h"
 #include "runtime/energy.h"
 #include "runtime/plan.h"
 
@@ -72,6 +73,8 @@ class Device {
   virtual const DeviceInfo& info() const = 0;
   // Device, driver, clocks and temperature now, power mode, date: what a measurement's record needs.
   virtual std::string environment_text() const { return info().fingerprint.module; }
+  // Clock, temperature and throttling now, quickly enough for every round of samples. None where nothing can be told.
+  virtual std::optional<DeviceState> state() const { return std::nullopt; }
   // Null where the device counts no energy.
   virtual std::unique_ptr<EnergyCounter> energy_counter() const { return nullptr; }
 

@@ -84,7 +84,9 @@ bool CudaDevice::available(std::string* why) {
 }
 
 CudaDevice::CudaDevice(std::unique_ptr<CudaContext> context)
-    : context_(std::move(context)), info_(query_device_info(*context_)) {}
+    : context_(std::move(context)),
+      info_(query_device_info(*context_)),
+      read_state_(open_state_reader(*context_, info_)) {}
 
 CudaDevice::~CudaDevice() = default;
 
@@ -189,6 +191,11 @@ std::unique_ptr<Executable> CudaDevice::capture(std::span<const Launch> launches
 }
 
 std::string CudaDevice::environment_text() const { return describe_environment(info_, read_clocks(*context_)); }
+
+std::optional<DeviceState> CudaDevice::state() const {
+  if (!read_state_) return std::nullopt;
+  return read_state_();
+}
 
 std::unique_ptr<EnergyCounter> CudaDevice::energy_counter() const { return open_energy_counter(*context_); }
 

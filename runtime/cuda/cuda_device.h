@@ -1,8 +1,10 @@
 // A GPU, or a slice of its SMs, through the CUDA driver.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -24,6 +26,7 @@ class CudaDevice : public Device {
 
   const DeviceInfo& info() const override { return info_; }
   std::string environment_text() const override;
+  std::optional<DeviceState> state() const override;
   std::unique_ptr<EnergyCounter> energy_counter() const override;
   DeviceAddress allocate(std::size_t bytes) override;
   void free(DeviceAddress address) noexcept override;
@@ -44,6 +47,7 @@ class CudaDevice : public Device {
 
   std::unique_ptr<CudaContext> context_;
   DeviceInfo info_;
+  std::function<DeviceState()> read_state_;
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, CudaLibrary> libraries_;  // by kernel handle
 };

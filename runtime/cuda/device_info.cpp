@@ -103,6 +103,16 @@ ClockReading read_clocks(const CudaContext& context) {
   return read_nvml_clocks(pci_bus_id(context));
 }
 
+std::function<DeviceState()> open_state_reader(const CudaContext& context, const DeviceInfo& info) {
+  if (!recognise_board().jetson) return open_nvml_state(pci_bus_id(context));
+  // The clock's limit as it was at the start: a board that grows hot lowers the file's.
+  return [expected_mhz = info.fingerprint.sm_clock_mhz] {
+    DeviceState state = read_jetson_state();
+    state.expected_sm_clock_mhz = expected_mhz;
+    return state;
+  };
+}
+
 std::unique_ptr<EnergyCounter> open_energy_counter(const CudaContext& context) {
   return recognise_board().jetson ? nullptr : open_nvml_energy(pci_bus_id(context));
 }

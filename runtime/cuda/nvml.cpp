@@ -3,7 +3,9 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <optional>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -17,11 +19,23 @@ using Shutdown = int (*)();
 using HandleByPciBusId = int (*)(const char*, NvmlDevice*);
 using ReadKind = int (*)(NvmlDevice, unsigned int, unsigned int*);
 using ReadValue = int (*)(NvmlDevice, unsigned int*);
+using ReadReasons = int (*)(NvmlDevice, unsigned long long*);
 using ReadEnergy = int (*)(NvmlDevice, unsigned long long*);
 
 constexpr unsigned int kSmClock = 1;
 constexpr unsigned int kMemoryClock = 2;
 constexpr unsigned int kGpuTemperature = 0;
+
+// nvmlClocksThrottleReason*. Those left out are no fault of the moment: idle, a clock that was set, a group of boards
+// in step, and the power limit, under which the board does what its mode allows.
+struct Slowdown {
+  unsigned long long bit;
+  std::string_view name;
+};
+constexpr std::array<Slowdown, 4> kSlowdowns = {{{0x40, "hardware thermal slowdown"},
+                                                 {0x20, "thermal slowdown"},
+                                                 {0x80, "power brake"},
+                                                 {0x08, "hardware slowdown"}}};
 
 class Nvml {
  public:
@@ -52,6 +66,19 @@ class Nvml {
     unsigned int value = 0;
     auto* call = function<ReadValue>(name);
     return call != nullptr && call(device, &value) == 0 ? value : 0;
+  }
+  // The first of kSlowdowns that holds; empty where none does or NVML does not tell.
+  std::string slowdown(NvmlDevice device) const {
+    unsigned long long reasons = 0;
+    auto* call = function<ReadReasons>("nvmlDeviceGetCurrentClocksThrottleReasons");
+    if (call == nullptr || call(device, &reasons) != 0) return {};
+    for (const Slowdown& slowdown : kSlowdowns)
+      if ((reasons & slowdown.bit) != 0) return std::string(slowdown.name);
+    return {};
+  }
+  std::string power_limit(NvmlDevice device) const {
+    const unsigned int milliwatts = read("nvmlDeviceGetEnforcedPowerLimit", device);
+    return milliwatts > 0 ? fmt::format("{} W", milliwatts / 1000) : std::string();
   }
   std::optional<unsigned long long> energy_mj(NvmlDevice device) const {
     unsigned long long value = 0;
@@ -101,10 +128,21 @@ ClockReading read_nvml_clocks(const std::string& pci_bus_id, const char* library
   if (const unsigned int milliwatts = nvml.read("nvmlDeviceGetPowerUsage", device); milliwatts > 0) {
     reading.rails.push_back({"GPU", milliwatts / 1000.0});
   }
-  if (const unsigned int limit = nvml.read("nvmlDeviceGetEnforcedPowerLimit", device); limit > 0) {
-    reading.power_mode = fmt::format("{} W", limit / 1000);
-  }
+  reading.power_mode = nvml.power_limit(device);
   return reading;
+}
+
+std::function<DeviceState()> open_nvml_state(const std::string& pci_bus_id, const char* library) {
+  const auto nvml = std::make_shared<const Nvml>(library);
+  NvmlDevice device = nvml->device(pci_bus_id);
+  if (device == nullptr) return nullptr;
+  return [nvml, device] {
+    return DeviceState{
+        .sm_clock_mhz = static_cast<int>(nvml->read("nvmlDeviceGetClockInfo", device, kSmClock)),
+        .temperature_c = static_cast<double>(nvml->read("nvmlDeviceGetTemperature", device, kGpuTemperature)),
+        .power_mode = nvml->power_limit(device),
+        .slowdown = nvml->slowdown(device)};
+  };
 }
 
 std::unique_ptr<EnergyCounter> open_nvml_energy(const std::string& pci_bus_id, const char* library) {

@@ -113,6 +113,17 @@ TEST_F(Isolated, TransfersAreLargerThanTheStagingMemory) {
   EXPECT_TRUE(got == sent);
 }
 
+TEST(IsolatedWorker, TheStateIsTheWorkersDevices) {
+  IsolatedDevice device(worker("hot"));
+  const std::optional<DeviceState> state = device.state();
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->slowdown, "thermal slowdown");
+  EXPECT_EQ(state->sm_clock_mhz, 612);
+  ASSERT_EQ(::kill(device.worker_process(), SIGKILL), 0);
+  EXPECT_THROW(device.state(), Error) << "it died under the question";
+  EXPECT_EQ(device.state(), std::nullopt) << "nobody is there to be asked";
+}
+
 TEST(IsolatedWorker, GarbageIsAnErrorAtOnce) { EXPECT_THROW(IsolatedDevice device(worker("garbage")), Error); }
 
 TEST(IsolatedWorker, OneWithoutADeviceSaysSo) {

@@ -45,6 +45,21 @@ TEST(Protocol, KernelsComeOutAsTheyWentIn) {
   EXPECT_NO_THROW(require_whole(reader));
 }
 
+TEST(Protocol, StatesComeOutAsTheyWentIn) {
+  const DeviceState hot{.sm_clock_mhz = 612,
+                        .expected_sm_clock_mhz = 918,
+                        .temperature_c = 91.5,
+                        .power_mode = "25W",
+                        .slowdown = "thermal slowdown"};
+  for (const std::optional<DeviceState>& state : {std::optional(hot), std::optional<DeviceState>()}) {
+    MessageWriter message;
+    put_state(message, state);
+    MessageReader reader(message.data());
+    EXPECT_EQ(get_state(reader), state);
+    EXPECT_NO_THROW(require_whole(reader));
+  }
+}
+
 TEST(Protocol, LaunchesComeOutAsTheyWentIn) {
   MessageWriter message;
   put_launches(message, sample_launches());

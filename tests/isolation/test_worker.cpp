@@ -1,5 +1,6 @@
-// The worker of the tests: `device` adds as add_graph() asks and obeys planted faults, `compiler` crashes or hangs
-// where a source's entry says so, `garbage` answers with what no worker would send, `silent` never answers.
+// The worker of the tests: `device` adds as add_graph() asks and obeys planted faults, `hot` is one that throttles,
+// `compiler` crashes or hangs where a source's entry says so, `garbage` answers with what no worker would send,
+// `silent` never answers.
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ class FaultyDevice : public AddingDevice {
   FaultyDevice() : AddingDevice(drill_space()) {
     mutable_info().can_measure = true;
     mutable_info().fingerprint.l2_bytes = 4 << 20;
+    replay_us = [](const std::vector<Launch>& chain) { return 0.5 * static_cast<double>(chain.size()); };
   }
   LoadedKernel load(const PlanKernel& kernel) override {
     const PlantedFault fault = planted_fault(kernel.source);
@@ -33,6 +35,13 @@ class FaultyDevice : public AddingDevice {
              : fault == PlantedFault::out_of_bounds ? Defect::writes_past_end
                                                     : Defect::none;
     return AddingDevice::load(kernel);
+  }
+};
+
+class HotDevice : public FaultyDevice {
+ public:
+  std::optional<DeviceState> state() const override {
+    return DeviceState{.sm_clock_mhz = 612, .temperature_c = 91, .slowdown = "thermal slowdown"};
   }
 };
 
@@ -59,6 +68,7 @@ int run(const std::string& mode) {
   if (mode == "silent") hang();
   WorkerTools tools;
   if (mode == "device") tools.open_device = [] { return std::make_unique<FaultyDevice>(); };
+  if (mode == "hot") tools.open_device = [] { return std::make_unique<HotDevice>(); };
   if (mode == "compiler") tools.open_compiler = [] { return std::make_unique<FaultyCompiler>(); };
   tools.on_load = obey_planted_fault;
   serve_worker(tools);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "runtime/cuda/nvml.h"
@@ -55,6 +56,15 @@ TEST_F(ClocksTest, ReadsAnOrinNx) {
   EXPECT_DOUBLE_EQ(reading.rails[0].watts, 10.0);
 }
 
+TEST_F(ClocksTest, AStateIsWhatMayChange) {
+  write_orin_nx();
+  const DeviceState state = read_jetson_state(root_.path());
+  EXPECT_EQ(state.sm_clock_mhz, 306);
+  EXPECT_DOUBLE_EQ(state.temperature_c, 47.5);
+  EXPECT_EQ(state.power_mode, "15W");
+  EXPECT_EQ(state.slowdown, "");
+}
+
 TEST_F(ClocksTest, ReadsThorsGpuNode) {
   write("sys/class/devfreq/bwmgr/cur_freq", "1\n");
   write("sys/class/devfreq/gpu-gpc-0/cur_freq", "1570000000\n");
@@ -86,6 +96,26 @@ TEST(Nvml, IsUnknownWhereTheLibraryIsAbsent) {
   EXPECT_EQ(reading.sm_clock_mhz, 0);
   EXPECT_EQ(reading.power_mode, "");
   EXPECT_EQ(open_nvml_energy("0000:01:00.0", "libduet-no-such-nvml.so"), nullptr);
+  EXPECT_EQ(open_nvml_state("0000:01:00.0", "libduet-no-such-nvml.so"), nullptr);
+}
+
+TEST(Nvml, ASlowdownIsNamedAndAPowerLimitIsNone) {
+  const std::function<DeviceState()> read = open_nvml_state("0000:01:00.0", DUET_FAKE_NVML);
+  ASSERT_NE(read, nullptr);
+  const auto slowdown_of = [&](const char* reasons) {
+    ::setenv("DUET_FAKE_NVML_REASONS", reasons, 1);
+    return read().slowdown;
+  };
+  EXPECT_EQ(slowdown_of("0"), "");
+  EXPECT_EQ(slowdown_of("7"), "") << "idle, a clock that was set, the power limit";
+  EXPECT_EQ(slowdown_of("36"), "thermal slowdown") << "with the power limit";
+  EXPECT_EQ(slowdown_of("72"), "hardware thermal slowdown") << "which is a hardware slowdown too";
+  EXPECT_EQ(slowdown_of("128"), "power brake");
+  const DeviceState state = read();
+  EXPECT_EQ(state.sm_clock_mhz, 1755);
+  EXPECT_EQ(state.temperature_c, 64);
+  EXPECT_EQ(state.power_mode, "700 W");
+  EXPECT_EQ(state.expected_sm_clock_mhz, 0);
 }
 
 }  // namespace

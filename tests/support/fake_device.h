@@ -84,6 +84,7 @@ class FakeDevice : public Device {
     return std::make_unique<FakeExecutable>(*this);
   }
 
+  const std::string& entry_of(const Launch& launch) const { return loaded.at(launch.kernel.handle - 1); }
   std::size_t live_allocations() const { return allocations_.size(); }
 
   // Records and knobs.
@@ -94,6 +95,8 @@ class FakeDevice : public Device {
   int writes = 0;
   std::size_t memory_limit = std::size_t{1} << 30;
   std::string refused_entry;
+  // What one timed replay takes, where the device can measure.
+  std::function<double(const std::vector<Launch>& launches)> replay_us = [](const auto&) { return 10.0; };
 
  private:
   static constexpr std::size_t kAlignment = 256;
@@ -104,13 +107,15 @@ class FakeDevice : public Device {
     void run() override {
       for (const Launch& launch : launches_) {
         device_.executed.push_back(launch.name);
-        const auto function = device_.functions_.find(device_.loaded.at(launch.kernel.handle - 1));
+        const auto function = device_.functions_.find(device_.entry_of(launch));
         if (function != device_.functions_.end()) function->second(launch);
       }
     }
     std::vector<double> time_us(int samples, CacheState) override {
       if (!device_.info_.can_measure) return {};
-      return std::vector<double>(static_cast<std::size_t>(std::max(samples, 0)), 10.0);
+      std::vector<double> times_us;
+      for (int i = 0; i < samples; ++i) times_us.push_back(device_.replay_us(launches_));
+      return times_us;
     }
 
    private:

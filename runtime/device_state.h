@@ -1,0 +1,19 @@
+// What a device says of itself at a moment, for the samples taken then.
+#pragma once
+
+#include <string>
+
+namespace duet {
+
+// 0 and empty mean unknown.
+struct DeviceState {
+  int sm_clock_mhz = 0;
+  int expected_sm_clock_mhz = 0;  // under load, where a power mode sets it (a Jetson); 0 where the clock boosts
+  double temperature_c = 0;
+  std::string power_mode{};
+  std::string slowdown{};  // why the clock is held down now: "thermal slowdown"; a power limit that holds is none
+
+  bool operator==(const DeviceState&) const = default;
+};
+
+}  // namespace duet
