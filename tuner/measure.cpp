@@ -60,8 +60,8 @@ class ChainMemory {
   const std::vector<DeviceBuffer>& weights_;
 };
 
-std::vector<Launch> make_chain(const Plan& plan, LoadedKernel kernel, const ChainMemory& memory, int length,
-                               std::int64_t prefetch_bytes) {
+std::vector<Launch> chain_launches(const Plan& plan, LoadedKernel kernel, const ChainMemory& memory, int length,
+                                   std::int64_t prefetch_bytes) {
   PlanStep step = plan.steps.front();
   const PlanKernel& info = plan.kernels.front();
   add_own_weight_prefetch(step, info, prefetch_bytes);
@@ -93,52 +93,81 @@ int copies_beyond_cache(std::uint64_t bytes, std::int64_t l2_bytes, int limit) {
   return static_cast<int>(std::clamp<std::uint64_t>(wanted, 1, static_cast<std::uint64_t>(std::max(limit, 1))));
 }
 
-DeviceMeasurer::DeviceMeasurer(Device& device, std::string compiler, MeasureOptions options)
-    : device_(device), compiler_(std::move(compiler)), options_(options) {}
+// One candidate's chain, with all that it runs on.
+class DeviceMeasurer::Chain : public TimedKernel {
+ public:
+  Chain(Device& device, const MeasureRequest& request, std::shared_ptr<const WeightCopies> weights, int length,
+        int warm_up)
+      : weights_(std::move(weights)),
+        kernel_(device, request.plan.kernels.front()),
+        memory_(device, request, weights_->copies),
+        executable_(device.capture(chain_launches(request.plan, kernel_.get(), memory_, length,
+                                                  weight_prefetch_limit(device.info().fingerprint)))),
+        length_(length) {
+    executable_->time_us(warm_up, CacheState::warm);
+  }
 
-const std::vector<DeviceBuffer>& DeviceMeasurer::weight_copies(const MeasureRequest& request, int count) {
+  int length() const { return length_; }
+  std::vector<double> take(int samples) override {
+    std::vector<double> times_us = executable_->time_us(samples, CacheState::warm);
+    for (double& time_us : times_us) time_us /= length_;
+    return times_us;
+  }
+
+ private:
+  std::shared_ptr<const WeightCopies> weights_;
+  Loaded kernel_;
+  ChainMemory memory_;
+  std::unique_ptr<Executable> executable_;
+  int length_;
+};
+
+DeviceMeasurer::DeviceMeasurer(Device& device, std::string compiler, MeasureOptions options)
+    : device_(device), compiler_(std::move(compiler)), options_(options), watch_(device) {}
+
+std::shared_ptr<const DeviceMeasurer::WeightCopies> DeviceMeasurer::weight_copies(const MeasureRequest& request,
+                                                                                  int count) {
   const Plan& plan = request.plan;
-  const bool same = kept_.provider == &request.weights && kept_.weights == plan.weights &&
-                    kept_.copies.size() == static_cast<std::size_t>(count);
-  if (same) return kept_.copies;
-  kept_ = {};  // gives the old copies back first
-  if (plan.weight_bytes == 0) return kept_.copies;
+  const bool same = kept_ && kept_->provider == &request.weights && kept_->weights == plan.weights &&
+                    kept_->copies.size() == static_cast<std::size_t>(count);
+  if (same) return kept_;
+  kept_ = nullptr;  // gives the old copies back first
+  auto made = std::make_shared<WeightCopies>();
+  if (plan.weight_bytes == 0) return made;
   const std::vector<std::byte> space = make_weight_space(plan, request.weights);
   for (int i = 0; i < count; ++i) {
-    kept_.copies.emplace_back(device_, space.size());
-    device_.write(kept_.copies.back().address(), space);
+    made->copies.emplace_back(device_, space.size());
+    device_.write(made->copies.back().address(), space);
   }
-  kept_.provider = &request.weights;
-  kept_.weights = plan.weights;
-  return kept_.copies;
+  made->provider = &request.weights;
+  made->weights = plan.weights;
+  kept_ = made;
+  return kept_;
 }
 
-Measurement DeviceMeasurer::measure(const MeasureRequest& request) {
+std::unique_ptr<DeviceMeasurer::Chain> DeviceMeasurer::make_chain(const MeasureRequest& request) {
   if (request.plan.steps.size() != 1)
     fail(ErrorKind::internal, "a measurement is of one kernel, not {}", request.plan.steps.size());
   const std::uint64_t bytes = request.plan.weight_bytes;
   const int limit = bytes == 0 ? 1 : static_cast<int>(std::min<std::uint64_t>(kMaxCopies, 1 + kMaxCopyBytes / bytes));
   const int copies = copies_beyond_cache(bytes, device_.info().fingerprint.l2_bytes, limit);
   const int length = chain_length(options_, request.expected_us, copies);
-  const Loaded kernel(device_, request.plan.kernels.front());
-  const ChainMemory memory(device_, request, weight_copies(request, copies));
-  const auto executable = device_.capture(
-      make_chain(request.plan, kernel.get(), memory, length, weight_prefetch_limit(device_.info().fingerprint)));
-  executable->time_us(options_.warm_up, CacheState::warm);
-  Measurement result = sample_until(
-      [&](int count) {
-        std::vector<double> samples = executable->time_us(count, CacheState::warm);
-        for (double& sample : samples) sample /= length;
-        return samples;
-      },
-      // The budget is of whole chains.
-      [&] {
-        MeasureOptions options = options_;
-        options.rule.budget_us /= length;
-        return options;
-      }(),
-      request.best_us);
-  result.environment = device_.environment_text() + ", " + compiler_;
+  return std::make_unique<Chain>(device_, request, weight_copies(request, copies), length, options_.warm_up);
+}
+
+std::unique_ptr<TimedKernel> DeviceMeasurer::prepare(const MeasureRequest& request) { return make_chain(request); }
+
+std::string DeviceMeasurer::environment() {
+  return device_.environment_text() + ", " + compiler_ + watch_.take_log().text();
+}
+
+Measurement DeviceMeasurer::measure(const MeasureRequest& request) {
+  const std::unique_ptr<Chain> chain = make_chain(request);
+  MeasureOptions options = options_;
+  options.rule.budget_us /= chain->length();  // it is of whole chains
+  Measurement result = sample_until([&](int count) { return watch_.steady([&] { return chain->take(count); }); },
+                                    options, request.best_us);
+  result.environment = environment();
   return result;
 }
 

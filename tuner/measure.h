@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "runtime/device.h"
 #include "runtime/plan.h"
 #include "tuner/stats.h"
+#include "tuner/throttle_watch.h"
 
 namespace duet {
 
@@ -28,11 +30,25 @@ struct Measurement {
   std::string environment;
 };
 
+// A candidate that is ready to be timed again and again. Must not outlive its Measurer.
+class TimedKernel {
+ public:
+  virtual ~TimedKernel() = default;
+  // That many samples in microseconds, per kernel. Throws Error(device) when the device fails.
+  virtual std::vector<double> take(int samples) = 0;
+};
+
 class Measurer {
  public:
   virtual ~Measurer() = default;
+  // Several may be ready at once: finalists take turns. Throws Error(device) when the device fails.
+  virtual std::unique_ptr<TimedKernel> prepare(const MeasureRequest& request) = 0;
   // Throws Error(device) when the device fails.
   virtual Measurement measure(const MeasureRequest& request) = 0;
+  // What sets samples aside that were taken under throttling.
+  virtual ThrottleWatch& watch() = 0;
+  // Device, driver, clocks and compiler now, and what the watch saw since it was asked last.
+  virtual std::string environment() = 0;
   // Gives up what it keeps on the device from one measurement to the next, which a fault may have taken.
   virtual void forget() {}
 };
@@ -43,7 +59,10 @@ struct MeasureOptions {
   int samples_per_round = 10;  // between looks at the stopping rule
   double chain_us = 400;       // length of a chain, so that the events' resolution is far below 1%
   int max_chain = 256;
-  double give_up_factor = 1.25;  // of the best so far, after a round
+  // A candidate is given up after a round, of the best so far: when its median is that much slower, or when the low end
+  // of its median's interval says that it cannot come near.
+  double give_up_factor = 1.25;
+  double hopeless_factor = 1.1;
 };
 
 // A chain of launches is captured into one executable. Its links use copies of the weights in turn, of more than twice
@@ -54,7 +73,10 @@ class DeviceMeasurer : public Measurer {
   // `compiler` joins the device's environment text in every measurement.
   DeviceMeasurer(Device& device, std::string compiler, MeasureOptions options = {});
   Measurement measure(const MeasureRequest& request) override;
-  void forget() override { kept_ = {}; }
+  std::unique_ptr<TimedKernel> prepare(const MeasureRequest& request) override;
+  ThrottleWatch& watch() override { return watch_; }
+  std::string environment() override;
+  void forget() override { kept_ = nullptr; }
 
  private:
   // Copies of a weight space in device memory. Candidates of one problem share them: filling them anew for each took
@@ -64,12 +86,15 @@ class DeviceMeasurer : public Measurer {
     std::vector<PlanWeight> weights;
     std::vector<DeviceBuffer> copies;
   };
-  const std::vector<DeviceBuffer>& weight_copies(const MeasureRequest& request, int count);
+  class Chain;
+  std::shared_ptr<const WeightCopies> weight_copies(const MeasureRequest& request, int count);
+  std::unique_ptr<Chain> make_chain(const MeasureRequest& request);
 
-  WeightCopies kept_;
+  std::shared_ptr<const WeightCopies> kept_;
   Device& device_;
   std::string compiler_;
   MeasureOptions options_;
+  ThrottleWatch watch_;
 };
 
 // Samples from `take(count)` until the rule ends it or the candidate is given up. For tests and the above.
@@ -79,7 +104,8 @@ Measurement sample_until(Take take, const MeasureOptions& options, double best_u
   while (true) {
     for (double sample : take(options.samples_per_round)) result.samples_us.push_back(sample);
     result.median_us = median(result.samples_us);
-    if (best_us > 0 && result.median_us > options.give_up_factor * best_us) {
+    if (best_us > 0 && (result.median_us > options.give_up_factor * best_us ||
+                        median_interval(result.samples_us).low > options.hopeless_factor * best_us)) {
       result.abandoned = true;
       return result;
     }

@@ -36,7 +36,22 @@ TEST(Measure, ASlowCandidateIsGivenUpAfterOneRound) {
   const Measurement slow = sample_until(take, {}, 10);
   EXPECT_TRUE(slow.abandoned);
   EXPECT_EQ(slow.samples_us.size(), 10u);
-  EXPECT_FALSE(sample_until(take, {}, 11).abandoned);
+  EXPECT_FALSE(sample_until(take, {}, 12).abandoned);
+}
+
+// A tenth slower, surely: it needs no more samples to be out, where one that may be near gets them.
+TEST(Measure, ACandidateThatCannotComeNearIsGivenUp) {
+  const auto steady = [](int count) { return std::vector<double>(static_cast<std::size_t>(count), 11.5); };
+  EXPECT_TRUE(sample_until(steady, {}, 10).abandoned);
+  int turn = 0;
+  const auto noisy = [&](int count) {
+    std::vector<double> samples;
+    for (int i = 0; i < count; ++i) samples.push_back(++turn % 2 == 0 ? 9.5 : 13.0);
+    return samples;
+  };
+  const Measurement unsure = sample_until(noisy, {.rule = {.min_samples = 10, .max_samples = 50, .budget_us = 0}}, 10);
+  EXPECT_FALSE(unsure.abandoned);
+  EXPECT_EQ(unsure.samples_us.size(), 50u);
 }
 
 TEST(Measure, ADeviceWithoutTimesGivesNone) {
