@@ -29,6 +29,7 @@ struct ReplayFlags {
   std::string strategy = "portfolio";
   int repeats = 25;
   std::uint64_t seed = 1;
+  double min_gain = 0;
   std::filesystem::path traces;
 };
 
@@ -45,6 +46,12 @@ void add_flags(CLI::App& command, ReplayFlags& flags) {
       ->capture_default_str()
       ->check(CLI::Range(1, kMaxRepeats));
   command.add_option("--seed", flags.seed, "Equal seeds give equal runs")->capture_default_str();
+  command
+      .add_option("--min-gain", flags.min_gain,
+                  "A run ends when its next 100 trials are expected to gain less than this share, as tuning does; 0 "
+                  "spends the budget")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   command.add_option("--traces", flags.traces, "File for every trial, one JSON line a run");
   command.footer("Example: duet replay gemm.csv.gz conv.csv.gz --strategy all --repeats 8");
 }
@@ -101,7 +108,7 @@ std::vector<ReplayResult> run_all(const ReplayFlags& flags, const std::vector<Re
         progress.show(strategy, space.name);
         return !stop->load();
       };
-      std::optional<ReplayResult> result = replay(space, strategy, flags.repeats, flags.seed, go_on);
+      std::optional<ReplayResult> result = replay(space, strategy, flags.repeats, flags.seed, go_on, flags.min_gain);
       if (!result) return results;
       results.push_back(std::move(*result));
     }
@@ -131,7 +138,7 @@ nlohmann::json summary_json(const std::string& strategy, const Summary& summary,
 }
 
 void print_json(const ReplayFlags& flags, const std::vector<ReplayResult>& results) {
-  nlohmann::json out = {{"repeats", flags.repeats}, {"seed", flags.seed}};
+  nlohmann::json out = {{"repeats", flags.repeats}, {"seed", flags.seed}, {"min_gain", flags.min_gain}};
   for (const ReplayResult& result : results) out["results"].push_back(result_json(result));
   for (const std::string& strategy : chosen_strategies(flags.strategy))
     for (const int least : {0, kTellingTrials})

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "tuner/elapsed.h"
+#include "tuner/gain_rule.h"
 
 namespace duet {
 namespace {
@@ -17,25 +18,28 @@ double best_of(const ReplayTrace& trace) {
 
 }  // namespace
 
-ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy_name,
-                        std::uint64_t seed) {
+ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy_name, std::uint64_t seed,
+                        double min_gain) {
   constexpr double kUsPerMs = 1000;
+  GainRule rule(min_gain);
   const std::unique_ptr<SearchStrategy> strategy = make_strategy(strategy_name, space.points, seed);
   ReplayTrace trace;
   double elapsed_s = 0;
-  while (elapsed_s < budget_s) {
+  while (elapsed_s < budget_s && !rule.ends()) {
     const std::optional<std::size_t> index = strategy->propose();
     if (!index) break;
     const double time_ms = space.time_ms[*index];
     elapsed_s += space.cost_s[*index];
     trace.push_back({.time_ms = time_ms > 0 ? std::optional(time_ms) : std::nullopt, .cost_s = space.cost_s[*index]});
-    strategy->report(*index, {.valid = time_ms > 0, .time_us = time_ms * kUsPerMs});
+    const SearchResult result{.valid = time_ms > 0, .time_us = time_ms * kUsPerMs};
+    strategy->report(*index, result);
+    rule.report(result);
   }
   return trace;
 }
 
 std::optional<ReplayResult> replay(const ReplayedSpace& space, std::string_view strategy, int repeats,
-                                   std::uint64_t seed, const std::function<bool(int repeat)>& go_on) {
+                                   std::uint64_t seed, const std::function<bool(int repeat)>& go_on, double min_gain) {
   constexpr std::uint64_t kSeedStep = 0x9e3779b97f4a7c15U;  // far apart, whatever the first
   const ReplayScorer scorer(space);
   ReplayResult result;
@@ -50,7 +54,7 @@ std::optional<ReplayResult> replay(const ReplayedSpace& space, std::string_view 
   for (int repeat = 0; repeat < repeats; ++repeat) {
     if (!go_on(repeat)) return std::nullopt;
     result.traces.push_back(
-        replay_once(space, result.budget_s, strategy, seed + static_cast<std::uint64_t>(repeat) * kSeedStep));
+        replay_once(space, result.budget_s, strategy, seed + static_cast<std::uint64_t>(repeat) * kSeedStep, min_gain));
     trials += static_cast<double>(result.traces.back().size());
     found.push_back(best_of(result.traces.back()) / result.optimum_ms);
   }

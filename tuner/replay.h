@@ -16,8 +16,9 @@
 
 namespace duet {
 
-// One run, until the budget is spent or everything was tried.
-ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy, std::uint64_t seed);
+// One run, until the budget is spent, everything was tried, or no more than `min_gain` is expected (tuner/gain_rule.h).
+ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy, std::uint64_t seed,
+                        double min_gain = 0);
 
 struct ReplayResult {
   std::string space, strategy;
@@ -33,6 +34,7 @@ struct ReplayResult {
 
 // `repeats` runs with seeds derived from `seed`. Asks `go_on` before each; none when that said no.
 std::optional<ReplayResult> replay(const ReplayedSpace& space, std::string_view strategy, int repeats,
-                                   std::uint64_t seed, const std::function<bool(int repeat)>& go_on);
+                                   std::uint64_t seed, const std::function<bool(int repeat)>& go_on,
+                                   double min_gain = 0);
 
 }  // namespace duet
