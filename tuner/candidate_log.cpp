@@ -29,11 +29,11 @@ bool is_settled_failure(const CandidateRecord& record) {
 }
 
 CandidateLog::CandidateLog(PlanStore& store, std::string device, std::string problem)
-    : store_(store), device_(std::move(device)), problem_(std::move(problem)) {
-  for (CandidateRecord& record : store_.candidates(device_, problem_)) {
-    std::pair<std::string, std::string> key{record.config, record.source_hash};
-    known_.insert_or_assign(std::move(key), std::move(record));
-  }
+    : store_(store),
+      device_(std::move(device)),
+      problem_(std::move(problem)),
+      known_(store_.candidates(device_, problem_)) {
+  for (std::size_t i = 0; i < known_.size(); ++i) place_[{known_[i].config, known_[i].source_hash}] = i;
 }
 
 CandidateLog::~CandidateLog() {
@@ -45,8 +45,14 @@ CandidateLog::~CandidateLog() {
 }
 
 const CandidateRecord* CandidateLog::find(const std::string& config, const std::string& source_hash) const {
-  const auto found = known_.find({config, source_hash});
-  return found == known_.end() ? nullptr : &found->second;
+  const auto found = place_.find({config, source_hash});
+  return found == place_.end() ? nullptr : &known_[found->second];
+}
+
+std::vector<const CandidateRecord*> CandidateLog::all() const {
+  std::vector<const CandidateRecord*> records;
+  for (const CandidateRecord& record : known_) records.push_back(&record);
+  return records;
 }
 
 void CandidateLog::add(CandidateRecord record) {

@@ -38,6 +38,8 @@ class CandidateLog {
 
   // Of an earlier run; null when there is none.
   const CandidateRecord* find(const std::string& config, const std::string& source_hash) const;
+  // All of earlier runs, in the order in which they were tried first.
+  std::vector<const CandidateRecord*> all() const;
   // Device and problem are filled in. Kept until flush().
   void add(CandidateRecord record);
   // One transaction for all that was added.
@@ -48,7 +50,8 @@ class CandidateLog {
  private:
   PlanStore& store_;
   std::string device_, problem_;
-  std::map<std::pair<std::string, std::string>, CandidateRecord> known_;  // by config and source hash
+  std::vector<CandidateRecord> known_;                                // in the store's order
+  std::map<std::pair<std::string, std::string>, std::size_t> place_;  // in known_, by config and source hash
   std::vector<CandidateRecord> added_;
 };
 

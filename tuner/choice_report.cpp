@@ -7,6 +7,8 @@
 
 #include "runtime/step_names.h"
 #include "tuner/candidate_log.h"
+#include "tuner/race.h"
+#include "tuner/search_mark.h"
 
 namespace duet {
 namespace {
@@ -19,7 +21,12 @@ RecordedTime time_of(const CandidateRecord& record) {
                     .provenance = untimed ? Provenance::predicted : record.provenance,
                     .time_us = timed ? record.median_us : record.predicted_us,
                     .samples = static_cast<int>(record.samples_us.size())};
-  time.interval = timed ? median_interval(record.samples_us) : Interval{time.time_us, time.time_us};
+  if (!timed)
+    time.interval = {time.time_us, time.time_us};
+  else if (parse_mark(record.detail))
+    time.interval = interval_of_rounds(record.samples_us);
+  else
+    time.interval = median_interval(record.samples_us);
   return time;
 }
 

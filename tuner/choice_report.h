@@ -18,7 +18,7 @@ struct RecordedTime {
   Provenance provenance = Provenance::predicted;
   double time_us = 0;  // the median of the samples, or the model's prediction where there are none
   int samples = 0;
-  Interval interval{};  // 95%, of the median; no width where there are no samples
+  Interval interval{};  // 95%, of the median (of rounds, where it was raced); no width where there are no samples
   double slower = 0;    // than the one chosen: 0.02 is 2%
   bool tie = false;     // with the one chosen: the intervals overlap. Never of predictions
 };

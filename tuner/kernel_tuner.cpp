@@ -16,9 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
-// Kernels kept for the choice in a plan's context, and how much slower than the best they may be alone.
-constexpr std::size_t kMaxFinalists = 6;
-constexpr double kFinalistFactor = 1.2;
 constexpr int kPredictedCandidates = 8;  // compiled per kernel where nothing can be measured
 
 bool stopped(const SearchLimits& limits) { return limits.stop != nullptr && limits.stop->load(); }
@@ -153,71 +150,101 @@ bool KernelTuner::may_go_on(const SearchLimits& limits) const {
 
 const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
                                                      const std::function<void(int, int)>& on_candidate) {
-  const SearchLimits limits = adjusted(asked);
-  const auto strategy = make_strategy(limits.strategy, points_, tools_.seed);
-  const int total = limits.max_candidates > 0 ? std::min(limits.max_candidates, candidate_count()) : candidate_count();
-  // Enough work ahead to keep the compiler threads busy while the device is; one at a time when the first valid ends
-  // it.
-  const std::size_t ahead =
-      tools_.pool == nullptr || limits.first_valid ? 1 : static_cast<std::size_t>(2 * tools_.pool->threads());
-  prepare_device(limits.first_valid ? 1 : total);
-  std::deque<Pending> pending;
-  int done = 0;
-  bool exhausted = false;
-  while (may_go_on(limits)) {
-    // Beyond the limit, one by one, only while nothing valid was found.
-    while (!exhausted && pending.size() < ahead &&
-           (done + static_cast<int>(pending.size()) < total || (!winner_ && pending.empty()))) {
-      auto proposal = next(*strategy);
-      exhausted = !proposal;
-      if (proposal) pending.push_back(std::move(*proposal));
-    }
-    if (pending.empty()) break;
-    if (!wait(pending.front(), limits)) break;
-    strategy->report(pending.front().index, finish(pending.front(), limits));
-    pending.pop_front();
-    on_candidate(++done, total);
-    if (limits.first_valid && winner_) break;
-  }
-  for (const Pending& unfinished : pending) tried_[unfinished.index] = false;
+  Search search{.limits = adjusted(asked), .strategy = nullptr, .rule = GainRule(0), .pending = {}, .end = {}};
+  if (adopt_settled(search.limits)) return winner_;
+  const int limit = search.limits.max_candidates;
+  search.strategy = make_strategy(search.limits.strategy, points_, tools_.seed);
+  const bool by_gain = limit == 0 && tools_.measurer != nullptr && !search.limits.first_valid;
+  search.rule = GainRule(by_gain ? search.limits.min_gain : 0);
+  search.total = limit > 0 ? std::min(limit, candidate_count()) : candidate_count();
+  prepare_device(search.limits.first_valid ? 1 : search.total);
+  if (by_gain && search.limits.min_gain > 0) learn_known(search);
+  this->search(search, on_candidate);
+  race_finalists(search);
   log_.flush();
   return winner_;
 }
 
-// The next candidate that must be run; those known from earlier runs are reported at once.
-std::optional<KernelTuner::Pending> KernelTuner::next(SearchStrategy& strategy) {
-  while (const auto index = strategy.propose()) {
-    if (tried_[*index]) continue;
-    KernelSource source = source_of(*index);
-    if (known_result(*index, source, strategy)) continue;
-    tried_[*index] = true;
-    std::optional<CompileFuture> future;
-    if (tools_.pool != nullptr) future = tools_.pool->submit(source, tools_.spec.arch);
-    return Pending{.index = *index, .source = std::move(source), .future = std::move(future)};
+void KernelTuner::search(Search& search, const std::function<void(int, int)>& on_candidate) {
+  while (may_go_on(search.limits)) {
+    propose(search, on_candidate);
+    if (search.pending.empty()) break;
+    Pending& first = search.pending.front();
+    if (!wait(first, search.limits)) break;
+    const SearchResult result = finish(first, search.limits);
+    if (!first.reported) {
+      search.strategy->report(first.index, result);
+      search.rule.report(result);
+      on_candidate(++search.done, search.total);
+    }
+    search.pending.pop_front();
+    if (search.limits.first_valid && winner_) break;
   }
-  return std::nullopt;
+  for (const Pending& unfinished : search.pending) tried_[unfinished.index] = false;
+  if (search.end) return;
+  if (!may_go_on(search.limits)) {
+    if (!stopped(search.limits)) search.end = SearchEnd::budget;
+    return;
+  }
+  if (search.done >= search.total) search.end = search.total < candidate_count() ? SearchEnd::limit : SearchEnd::all;
 }
 
-// True when an earlier run settled the candidate: it failed by its own fault, or it was timed and is clearly slower
+// Fills the queue of those that must be run; those known from earlier runs are reported at once.
+void KernelTuner::propose(Search& search, const std::function<void(int, int)>& on_candidate) {
+  // Enough work ahead to keep the compiler threads busy while the device is; one at a time when the first valid ends
+  // it.
+  const std::size_t ahead =
+      tools_.pool == nullptr || search.limits.first_valid ? 1 : static_cast<std::size_t>(2 * tools_.pool->threads());
+  // Beyond the limit, one by one, only while nothing valid was found.
+  while (
+      !search.end && search.pending.size() < ahead &&
+      (search.done + static_cast<int>(search.pending.size()) < search.total || (!winner_ && search.pending.empty()))) {
+    if (search.rule.ends()) {
+      search.end = SearchEnd::gain;
+      break;
+    }
+    const std::optional<std::size_t> index = search.strategy->propose();
+    if (!index) {
+      search.end = SearchEnd::all;
+      break;
+    }
+    if (tried_[*index]) continue;
+    KernelSource source = source_of(*index);
+    if (const std::optional<SearchResult> result = known_result(*index, source)) {
+      search.strategy->report(*index, *result);
+      search.rule.report(*result);
+      on_candidate(++search.done, search.total);
+    } else {
+      search.pending.push_back(submit(*index, std::move(source)));
+    }
+  }
+}
+
+KernelTuner::Pending KernelTuner::submit(std::size_t index, KernelSource source) {
+  tried_[index] = true;
+  std::optional<CompileFuture> future;
+  if (tools_.pool != nullptr) future = tools_.pool->submit(source, tools_.spec.arch);
+  return {.index = index, .source = std::move(source), .future = std::move(future)};
+}
+
+// Given when an earlier run settled the candidate: it failed by its own fault, or it was timed and is clearly slower
 // than the best. Another goes through the compiler again for its image, which the compile cache keeps.
-bool KernelTuner::known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy) {
+std::optional<SearchResult> KernelTuner::known_result(std::size_t index, const KernelSource& source) {
   const CandidateRecord* record = log_.find(config_text(feasible_[index].tile), source_identity(source));
-  if (record == nullptr) return false;
-  if (record->status != kStatusOk && !is_settled_failure(*record)) return false;
+  if (record == nullptr) return std::nullopt;
   if (record->status != kStatusOk) {
+    if (!is_settled_failure(*record)) return std::nullopt;
     ++counts_.cached;
     ++reasons_[record->status];
     last_detail_ = record->detail;
     tried_[index] = true;
-    strategy.report(index, {});
-    return true;
+    return SearchResult{};
   }
-  const bool timed = tools_.measurer != nullptr && record->provenance == Provenance::measured && record->median_us > 0;
-  if (!timed || !winner_ || record->median_us < kFinalistFactor * winner_->time_us) return false;
+  const bool timed = tools_.measurer != nullptr && is_settled(record);
+  if (!timed || !winner_ || record->median_us < kFinalistFactor * winner_->time_us) return std::nullopt;
   ++counts_.cached;
   tried_[index] = true;
-  strategy.report(index, {.valid = true, .time_us = record->median_us});
-  return true;
+  return SearchResult{.valid = true, .time_us = record->median_us};
 }
 
 // False when stopped before the compiler was done.
@@ -301,6 +328,7 @@ SearchResult KernelTuner::judge(std::size_t index, const KernelSource& source, c
   } else if (check_compiled(compiled, cost.blocks_per_sm > 0, record) && tools_.device != nullptr) {
     execute(index, source, compiled, limits, record);
   }
+  if (record.status == kStatusOk && record.median_us > 0) timed_[index] = record;
   const bool valid = record.status == kStatusOk;
   const double time_us = record.median_us > 0 ? record.median_us : record.predicted_us;
   if (valid) keep_if_best(index, source, compiled, record, time_us);
@@ -405,7 +433,13 @@ void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, co
   if (tools_.pool != nullptr) winner.kernel.images.push_back(compiled.image);
   winner.time_us = time_us;
   winner.provenance = timed || tools_.measurer == nullptr ? provenance() : Provenance::predicted;
-  if (timed) keep_finalist(winner);
+  winner.candidate = index;
+  winner.smem_bytes = feasible_[index].smem_bytes;
+  winner.threads = feasible_[index].threads;
+  if (timed) {
+    winner.interval_us = median_interval(record.samples_us);
+    finalists_.keep(winner);
+  }
   // A measured time beats a predicted one, whatever the figures.
   if (winner_) {
     const bool winner_timed = winner_->provenance == Provenance::measured;
@@ -413,14 +447,6 @@ void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, co
     if (winner_timed == timed && winner_->time_us <= time_us) return;
   }
   winner_ = std::move(winner);
-}
-
-void KernelTuner::keep_finalist(const KernelWinner& finalist) {
-  const auto slower = [](double time_us, const KernelWinner& other) { return time_us < other.time_us; };
-  const auto place = std::upper_bound(finalists_.begin(), finalists_.end(), finalist.time_us, slower);
-  finalists_.insert(place, finalist);
-  if (finalists_.size() > kMaxFinalists) finalists_.pop_back();
-  while (finalists_.back().time_us > kFinalistFactor * finalists_.front().time_us) finalists_.pop_back();
 }
 
 std::string KernelTuner::reasons() const {

@@ -1,5 +1,5 @@
-// Tunes one kernel problem: proposes candidates, compiles them ahead on the pool, verifies, times and records each, and
-// keeps the best.
+// Tunes one kernel problem (the race of its finalists is in kernel_race.cpp): proposes candidates, compiles them ahead
+// on the pool, verifies, times and records each, and keeps the best.
 #pragma once
 
 #include <chrono>
@@ -15,9 +15,13 @@
 #include "tuner/compile_pool.h"
 #include "tuner/cost_model.h"
 #include "tuner/fault_drill.h"
+#include "tuner/finalists.h"
+#include "tuner/gain_rule.h"
 #include "tuner/kernel_problem.h"
 #include "tuner/measure.h"
+#include "tuner/race.h"
 #include "tuner/search.h"
+#include "tuner/search_mark.h"
 #include "tuner/verifier.h"
 
 namespace duet {
@@ -32,6 +36,7 @@ struct TunerTools {
   std::string device_name;  // device_text
   std::string compiler;     // its version, part of a source's identity
   std::uint64_t seed = 1;
+  double tie = kTie;                        // times this near to each other count as equal
   std::optional<std::uint64_t> drill_seed;  // faults are planted by it (fault_drill.h)
 };
 
@@ -41,16 +46,12 @@ struct TuneCounts {
   std::vector<DrillOutcome> drill;                    // of the faulty candidates that were tried
 };
 
-struct KernelWinner {
-  ChosenKernel kernel;
-  double time_us = 0;  // measured, or predicted with the registers that the compiler gave
-  Provenance provenance = Provenance::predicted;
-};
-
 // How far one search goes.
 struct SearchLimits {
   std::string strategy = "exhaustive";
-  int max_candidates = 0;    // 0: all
+  int max_candidates = 0;    // 0: all; those known from earlier runs count
+  double min_gain = 0;       // ends when the next trials are expected to gain less (gain_rule.h); 0: never
+  double budget_s = 0;       // of the whole run, which sets the deadline; 0: none
   bool first_valid = false;  // stop at the first valid one, and do not time it
   std::optional<std::chrono::steady_clock::time_point> deadline;
   const std::atomic<bool>* stop = nullptr;
@@ -73,9 +74,11 @@ class KernelTuner {
   const std::optional<KernelWinner>& tune(const SearchLimits& limits,
                                           const std::function<void(int done, int total)>& on_candidate);
   const std::optional<KernelWinner>& winner() const { return winner_; }
-  // The fastest of those timed, the winner first, none much slower: what a plan may do better with, where the other
-  // tower's kernels compete for SMs, memory and L2.
-  const std::vector<KernelWinner>& finalists() const { return finalists_; }
+  // The fastest of those timed, the winner first, then its ties, none much slower: what a plan may do better with,
+  // where the other tower's kernels compete for SMs, memory and L2.
+  const std::vector<KernelWinner>& finalists() const { return finalists_.kept(); }
+  // True when an earlier run had settled all, the race of the finalists included: nothing was run.
+  bool was_settled() const { return settled_; }
   // Why nothing was valid, for the message: "12 spills, 3 wrong result (c[0, 1] is nan ...)".
   std::string reasons() const;
 
@@ -84,6 +87,23 @@ class KernelTuner {
     std::size_t index;
     KernelSource source;
     std::optional<CompileFuture> future;
+    bool reported = false;  // to the strategy, from an earlier run's record
+  };
+  // What is under way in one call of tune().
+  struct Search {
+    SearchLimits limits;
+    std::unique_ptr<SearchStrategy> strategy;
+    GainRule rule;
+    int total = 0, done = 0;
+    std::deque<Pending> pending;
+    std::optional<SearchEnd> end;  // nothing more is proposed
+  };
+  // A candidate known to be this much slower than the best is not loaded again.
+  static constexpr double kFinalistFactor = 1.2;
+  // A record of an earlier run, of a candidate of this space.
+  struct Known {
+    std::size_t index;
+    const CandidateRecord* record;
   };
 
   void enumerate(const SearchSpace& space);
@@ -92,8 +112,16 @@ class KernelTuner {
   SearchLimits adjusted(SearchLimits limits) const;
   void prepare_device(int count);
   bool may_go_on(const SearchLimits& limits) const;
-  std::optional<Pending> next(SearchStrategy& strategy);
-  bool known_result(std::size_t index, const KernelSource& source, SearchStrategy& strategy);
+
+  std::vector<Known> known() const;
+  bool adopt_settled(const SearchLimits& limits);
+  std::vector<Known> racers_of_settled(const SearchLimits& limits, const std::vector<Known>& known) const;
+  void learn_known(Search& search);
+  void search(Search& search, const std::function<void(int done, int total)>& on_candidate);
+  void propose(Search& search, const std::function<void(int done, int total)>& on_candidate);
+  std::optional<SearchEnd> end_of(const Search& search) const;
+  Pending submit(std::size_t index, KernelSource source);
+  std::optional<SearchResult> known_result(std::size_t index, const KernelSource& source);
   bool wait(const Pending& pending, const SearchLimits& limits);
   SearchResult finish(const Pending& pending, const SearchLimits& limits);
   SearchResult judge(std::size_t index, const KernelSource& source, const CompileResult& compiled,
@@ -104,11 +132,14 @@ class KernelTuner {
   bool is_settled(const CandidateRecord* known) const;
   bool verify(const Plan& plan, CandidateRecord& record);
   void measure(const Plan& plan, const SearchLimits& limits, CandidateRecord& record);
+  void race_finalists(const Search& search);
+  std::optional<RaceResult> race(const std::vector<KernelWinner>& racers, const SearchLimits& limits);
+  void record_race(const std::vector<KernelWinner>& racers, const std::optional<RaceResult>& result, SearchMark mark);
+  void settle(std::vector<KernelWinner> racers, const RaceResult& result);
   void note_drill(std::size_t index, const CandidateRecord& record);
   void recover_from_fault(const CandidateRecord& record);
   void require_working_device(const CandidateRecord& record);
   void refuse(CandidateRecord& record, std::string_view status, std::string detail);
-  void keep_finalist(const KernelWinner& finalist);
   void keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
                     const CandidateRecord& record, double time_us);
   std::string source_identity(const KernelSource& source) const;
@@ -128,7 +159,9 @@ class KernelTuner {
   std::vector<bool> tried_;
   std::unique_ptr<KernelVerifier> verifier_;
   std::optional<KernelWinner> winner_;
-  std::vector<KernelWinner> finalists_;
+  Finalists finalists_;
+  std::map<std::size_t, CandidateRecord> timed_;  // what is recorded of the candidates timed now or before
+  bool settled_ = false;
   std::map<std::string, int> reasons_;  // by status
   std::string last_detail_;
 };

@@ -4,6 +4,7 @@
 
 #include "tests/support/sample_plan.h"
 #include "tests/support/temp_dir.h"
+#include "tuner/search_mark.h"
 
 namespace duet {
 namespace {
@@ -34,6 +35,27 @@ class Choice : public testing::Test {
   PlanStore store_;
   Plan plan_ = sample_plan();
 };
+
+// Within a round times are equal, from round to round the clock drifts: only the rounds tell how sure the median is.
+TEST_F(Choice, AnIntervalOfARaceIsOfItsRounds) {
+  CandidateRecord raced{.device = plan_.choices[0].device,
+                        .problem = plan_.choices[0].problem,
+                        .config = "chosen",
+                        .source_hash = "feedbeef",
+                        .status = "ok",
+                        .detail = mark_text({.race = "1f2e3d4c", .won = true, .strategy = "portfolio"}),
+                        .provenance = Provenance::measured,
+                        .median_us = 10};
+  for (int round = 0; round < 7; ++round)
+    for (int i = 0; i < 5; ++i) raced.samples_us.push_back(9.7 + 0.1 * round);
+  store_.record(raced);
+  EXPECT_NEAR(report().chosen->interval.low, 9.8, 0.11);
+  EXPECT_NEAR(report().chosen->interval.high, 10.2, 0.11);
+  const double raced_width = report().chosen->interval.high - report().chosen->interval.low;
+  raced.detail.clear();
+  store_.record(raced);
+  EXPECT_LT(report().chosen->interval.high - report().chosen->interval.low, raced_width);
+}
 
 TEST_F(Choice, ShowsTheNextOnesWithTheirIntervals) {
   record("slow", 20);

@@ -1,0 +1,48 @@
+// The few of a problem's candidates that could be the best: kept while searching, raced when the search has ended.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "runtime/plan.h"
+#include "tuner/plan_builder.h"
+#include "tuner/race.h"
+#include "tuner/stats.h"
+
+namespace duet {
+
+// Times of one kernel that are this near to each other count as equal: drift, and where buffers happen to lie, make a
+// fresh run differ by about as much, and choosing by less would choose anew each time.
+inline constexpr double kTie = 0.01;
+
+struct KernelWinner {
+  ChosenKernel kernel{};
+  double time_us = 0;  // measured, or predicted with the registers that the compiler gave
+  Provenance provenance = Provenance::predicted;
+  std::size_t candidate = 0;        // its place among the problem's
+  Interval interval_us{};           // 95%, of the median time; none where nothing was timed
+  int smem_bytes = 0, threads = 0;  // of a block
+};
+
+// Whom a tie goes to: the one that leaves more of an SM to others. Less shared memory a block, then fewer registers a
+// block, then fewer threads; then the tile's text, so that the order is the same in every run.
+bool preferred(const KernelWinner& a, const KernelWinner& b);
+
+class Finalists {
+ public:
+  // Keeps it if it is among the fastest. Nothing is slower than the fastest by more than a fifth.
+  void keep(const KernelWinner& finalist);
+  // Fastest first, until a race has been run: then its winner, the ties as they are preferred, the others.
+  const std::vector<KernelWinner>& kept() const { return kept_; }
+  // Those that may be the fastest in truth, preferred ones first: what was timed minutes apart on a drifting clock is
+  // not known to within the few percent that this allows for.
+  std::vector<KernelWinner> contenders() const;
+  // `racers` were raced with this result: their times and intervals are the race's from now on.
+  void settle(std::vector<KernelWinner> racers, const RaceResult& result);
+
+ private:
+  std::vector<KernelWinner> kept_;
+};
+
+}  // namespace duet
