@@ -165,7 +165,9 @@ void bench_repeatability(const BenchFlags& flags, const GlobalFlags& global) {
   std::string differing;
   for (const std::string& variant : flags.variants) {
     const Plan plan = flags.plan.find(graph, target.name, *target.device, variant);
-    const Repeatability result = check_repeatability(*target.device, plan, *weights, inputs, flags.identical_runs);
+    Engine engine(*target.device, plan, *weights);
+    for (const PlanTensor& input : plan.inputs) engine.set_input(input.name, inputs.at(input.name));
+    const Repeatability result = check_repeatability(engine, flags.identical_runs);
     out["cases"].push_back({{"variant", variant},
                             {"runs", result.runs},
                             {"different", result.different},

@@ -20,15 +20,21 @@
 namespace duet {
 namespace {
 
+constexpr const char* kAuto = "auto";
+
 struct TuneFlags {
   GraphFlags graph;
   StoreFlags store;
   std::string target = "auto";
   std::string space = "default";
-  std::string strategy = "exhaustive";
+  std::string strategy = kAuto;
   std::string mode = "streams";
   std::vector<std::string> disabled_rules;
   double budget_s = 0;
+  double schedule_budget_s = 0;
+  int schedule_plans = 0;
+  double min_gain = 0.02;
+  double tie = kTie;
   int max_candidates = 0;
   int jobs = 0;
   std::uint64_t seed = 1;
@@ -52,8 +58,12 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->capture_default_str()
       ->group("Search");
   const std::vector<std::string_view> strategies = strategy_names();
-  const std::vector<std::string> names(strategies.begin(), strategies.end());
-  command.add_option("--strategy", flags.strategy, "How candidates are chosen")
+  std::vector<std::string> names{kAuto};
+  names.insert(names.end(), strategies.begin(), strategies.end());
+  command
+      .add_option("--strategy", flags.strategy,
+                  "How candidates are chosen; auto is the portfolio where time is measured and candidates are not "
+                  "limited, else the model's order")
       ->capture_default_str()
       ->check(CLI::IsMember(names))
       ->group("Search");
@@ -62,6 +72,32 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->group("Search");
   command.add_option("--budget", flags.budget_s, "Seconds for each of plan and baseline; 0 is no limit")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Search");
+  command
+      .add_option("--min-gain", flags.min_gain,
+                  "A kernel's search ends when its next 100 trials are expected to gain less than this share of its "
+                  "time; 0 tries all. Not with --max-candidates or --strategy exhaustive")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->group("Search");
+  command
+      .add_option(
+          "--tie", flags.tie,
+          "Kernels whose times differ by less than this share are ties: the one that uses less of an SM is taken")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.1))
+      ->group("Search");
+  command
+      .add_option("--schedule-budget", flags.schedule_budget_s,
+                  "Seconds of the budget for choices on the whole plan; 0 is a quarter of it, 25 without one")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Search");
+  command
+      .add_option("--schedule-plans", flags.schedule_plans,
+                  "Plans tried with another kernel than the fastest alone; 0 is no limit")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group("Search");
@@ -106,9 +142,14 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
     if (flags.mode == execution_mode_name(mode)) request.mode = mode;
   for (const std::string& rule : flags.disabled_rules) set_fusion_rule(request.rules, rule, false);
   request.space = load_search_space(find_data_file("schedules", flags.space));
-  request.strategy = flags.strategy;
+  const bool by_gain = target.device && target.device->info().can_measure && flags.max_candidates == 0;
+  request.strategy = flags.strategy != kAuto ? flags.strategy : by_gain ? "portfolio" : "model_order";
   request.max_candidates_per_kernel = flags.max_candidates;
+  if (by_gain && request.strategy != "exhaustive") request.min_gain = flags.min_gain;
+  request.tie = flags.tie;
   request.budget_s = flags.budget_s;
+  request.schedule_budget_s = flags.schedule_budget_s;
+  request.schedule_plans = flags.schedule_plans;
   request.seed = flags.seed;
   request.jobs = flags.jobs;
   request.commit = built_commit();
@@ -127,7 +168,8 @@ nlohmann::json report_json(const TuneReport& report) {
       {"candidates", report.candidates}, {"compiled", report.compiled},       {"cached", report.cached},
       {"verified", report.verified},     {"infeasible", report.infeasible},   {"failed", report.failed},
       {"elapsed_s", report.elapsed_s},   {"compile_s", report.compile_s},     {"verify_s", report.verify_s},
-      {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"plan", plan_json(report.plan)}};
+      {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"reused", report.reused},
+      {"plan", plan_json(report.plan)}};
   if (!report.drill.empty()) json["drill"] = drill_json(report.drill);
   return json;
 }
@@ -138,7 +180,10 @@ void print_report(const char* what, const TuneReport& r) {
       "{}: {} candidates ({} infeasible, {} from earlier runs), {} compiled, {} verified, {} failed, in {:.1f} s "
       "(compile {:.1f}, verify {:.1f}, measure {:.1f}){}\n",
       what, r.candidates, r.infeasible, r.cached, r.compiled, r.verified, r.failed, r.elapsed_s, r.compile_s,
-      r.verify_s, r.measure_s, r.interrupted ? "; interrupted, best so far kept" : "");
+      r.verify_s, r.measure_s,
+      r.interrupted ? "; interrupted, best so far kept"
+      : r.reused    ? "; all was known, the plan is an earlier run's"
+                    : "");
   if (!r.drill.empty()) fmt::print(stderr, "{}", drill_text(r.drill));
 }
 

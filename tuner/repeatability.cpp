@@ -5,8 +5,6 @@
 #include <cstddef>
 #include <vector>
 
-#include "runtime/engine.h"
-
 namespace duet {
 namespace {
 
@@ -31,11 +29,7 @@ std::string difference(const Plan& plan, const Outputs& first, const Outputs& la
 
 }  // namespace
 
-Repeatability check_repeatability(Device& device, const Plan& plan, const WeightProvider& weights,
-                                  const std::map<std::string, HostTensor>& inputs, int runs,
-                                  std::span<const std::byte> weight_space) {
-  Engine engine(device, plan, weights, {.weight_space = weight_space});
-  for (const PlanTensor& input : plan.inputs) engine.set_input(input.name, inputs.at(input.name));
+Repeatability check_repeatability(Engine& engine, int runs) {
   engine.run();
   const Outputs first = read_outputs(engine);
   Repeatability result;
@@ -45,7 +39,7 @@ Repeatability check_repeatability(Device& device, const Plan& plan, const Weight
     } else {
       engine.time_us(1, CacheState::cold);
     }
-    const std::string found = difference(plan, first, read_outputs(engine));
+    const std::string found = difference(engine.plan(), first, read_outputs(engine));
     if (found.empty()) continue;
     if (result.different++ == 0) result.difference = fmt::format("run {}: {}", result.runs + 1, found);
   }

@@ -18,6 +18,8 @@ std::string settings_json(const TuneRequest& request) {
                           {"strategy", request.strategy},
                           {"max_candidates_per_kernel", request.max_candidates_per_kernel},
                           {"budget_s", request.budget_s},
+                          {"min_gain", request.min_gain},
+                          {"tie", request.tie},
                           {"seed", request.seed}};
   if (request.drill_seed) settings["drill_faults"] = *request.drill_seed;
   return settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -14,14 +13,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "codegen/step_schedule.h"
-#include "runtime/engine.h"
-#include "runtime/weight_loading.h"
 #include "tuner/elapsed.h"
 #include "tuner/kernel_tuner.h"
 #include "tuner/pairing.h"
+#include "tuner/plan_timer.h"
 #include "tuner/repeatability.h"
+#include "tuner/schedule_choice.h"
 #include "tuner/session_log.h"
-#include "tuner/synthetic_inputs.h"
 #include "tuner/weight_prefetch.h"
 
 namespace duet {
@@ -31,13 +29,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 constexpr StoppingRule kPlanRule{.min_samples = 20, .max_samples = 500, .max_uncertainty = 0.01, .budget_us = 2e6};
-// Of plans that differ in one kernel: many replays, since the differences are small.
-constexpr StoppingRule kContextRule{.min_samples = 40, .max_samples = 100, .max_uncertainty = 0.003, .budget_us = 1e5};
-constexpr double kContextGain = 0.004;  // a choice must gain more than the noise of two medians
-constexpr double kContextBudgetS = 25, kContextBudgetShare = 0.25;  // of a run's budget, where it has one
-constexpr int kPlanWarmUp = 5;
+// What the schedule may take, unless it is told; of a run's budget, where it has one, and the kernels get the rest.
+constexpr double kScheduleBudgetS = 25, kScheduleBudgetShare = 0.25;
+constexpr std::size_t kAlternatives = 3;  // of a kernel, tried in the whole plan
+// A kernel of less than an average share of the plan's time is given up at a gain as much higher, up to this.
+constexpr double kMaxGainFactor = 10;
 constexpr int kIdenticalRuns = 100;  // of the plan, a few milliseconds each with their outputs
-constexpr int kPlanSamplesPerRound = 20;
 
 // The distinct problems of a lowering.
 struct Problems {
@@ -69,6 +66,16 @@ DeviceFingerprint request_fingerprint(const Device* device, const TuneRequest& r
   return fingerprint;
 }
 
+// Whether both run the same kernels in the same way; figures and what they were chosen over do not count.
+bool same_execution(Plan a, Plan b) {
+  for (Plan* plan : {&a, &b}) {
+    plan->figures = {};
+    plan->choices.clear();
+    for (PlanStep& step : plan->steps) step.predicted_us = step.floor_us = step.measured_us = 0;
+  }
+  return a == b;
+}
+
 // One run of the session: owns what lives as long as that.
 class Run {
  public:
@@ -94,6 +101,7 @@ class Run {
     tools_.device_name = device_text(fingerprint_);
     tools_.compiler = compiler != nullptr ? compiler->version() : "host compiler";
     tools_.seed = request.seed;
+    tools_.tie = request.tie;
     tools_.drill_seed = request.drill_seed;
     if (compiler != nullptr) {
       pool_ = std::make_unique<CompilePool>(*compiler, request.jobs);
@@ -127,12 +135,13 @@ class Run {
     show("plan", "", true);
     for (const auto& tuner : tuners_) chosen_.push_back(tuner->winner()->kernel);
     note_choices();
-    choose_in_context();
+    if (take_stored_plan()) return fill_report();
+    choose_schedule();
     Plan unpaired = make_plan(chosen_);
     unpaired.choices = choices_;
-    report_.plan = paired(unpaired, chosen_);
+    report_.plan = variant_ ? launch_variant(std::move(unpaired), chosen_, *variant_) : paired(unpaired, chosen_);
     check_plan();
-    measure_plan(unpaired);
+    measure_plan();
     store_.put(report_.plan);
     fill_report();
   }
@@ -161,7 +170,8 @@ class Run {
   // What is left of the budget is shared equally by the kernels that are left.
   std::optional<Clock::time_point> deadline(std::size_t kernels_left) const {
     if (request_.budget_s <= 0) return std::nullopt;
-    const double left_s = std::max(0.0, request_.budget_s - seconds_since(start_));
+    const double kernels_s = tools_.measurer != nullptr ? request_.budget_s - schedule_budget_s() : request_.budget_s;
+    const double left_s = std::max(0.0, kernels_s - seconds_since(start_));
     return Clock::now() + std::chrono::duration_cast<Clock::duration>(
                               std::chrono::duration<double>(left_s / static_cast<double>(kernels_left)));
   }
@@ -175,6 +185,8 @@ class Run {
       SearchLimits limits;
       limits.strategy = request_.strategy;
       limits.max_candidates = request_.max_candidates_per_kernel;
+      limits.min_gain = min_gain(order[i]);
+      limits.budget_s = request_.budget_s;
       limits.deadline = deadline(order.size() - i);
       limits.stop = stop_;
       show(phase, tuner.name(), true);
@@ -185,6 +197,20 @@ class Run {
       require_winner(tuner, limits);
     }
     report_.interrupted = stopped();
+  }
+
+  // What a kernel gains, the plan gains by the kernel's share of its time, which the model tells before all else.
+  double min_gain(std::size_t problem) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < tuners_.size(); ++i) sum += tuners_[i]->best_predicted_us() * problems_.uses[i];
+    const double average = sum / static_cast<double>(tuners_.size());
+    const double own = tuners_[problem]->best_predicted_us() * problems_.uses[problem];
+    return request_.min_gain * std::clamp(own > 0 ? average / own : 1.0, 1.0, kMaxGainFactor);
+  }
+
+  double schedule_budget_s() const {
+    if (request_.schedule_budget_s > 0) return request_.schedule_budget_s;
+    return request_.budget_s > 0 ? kScheduleBudgetShare * request_.budget_s : kScheduleBudgetS;
   }
 
   void tune_one(KernelTuner& tuner, const SearchLimits& limits, const char* phase) {
@@ -255,40 +281,12 @@ class Run {
 
   // One right result does not show a race between kernels or blocks.
   void require_identical_runs() {
-    if (!device_->info().can_measure) return;
-    const Workload& load = workload(report_.plan);
-    const Repeatability result =
-        check_repeatability(*device_, report_.plan, load.weights, load.inputs, kIdenticalRuns, load.weight_space);
+    if (!timer_) return;
+    const Repeatability result = timer_->repeat(report_.plan, kIdenticalRuns);
     if (result.different > 0)
       fail(ErrorKind::no_result,
            "the plan of '{}' ({}) is right and does not repeat: {} of {} runs differ from the first, {}: report this",
            request_.graph.name, report_.plan.key.variant, result.different, result.runs, result.difference);
-  }
-
-  // What every choice of kernels is measured on: made once.
-  struct Workload {
-    RandomWeights weights;
-    std::vector<std::byte> weight_space;
-    std::map<std::string, HostTensor> inputs;
-  };
-  const Workload& workload(const Plan& plan) {
-    if (!workload_) {
-      workload_.emplace(Workload{
-          synthetic_weights(request_.graph, request_.seed), {}, synthetic_inputs(request_.graph, request_.seed)});
-      workload_->weight_space = make_weight_space(plan, workload_->weights);
-    }
-    return *workload_;
-  }
-
-  Measurement measure(const Plan& plan, const StoppingRule& rule) {
-    const Workload& load = workload(plan);
-    Engine engine(*device_, plan, load.weights, {.weight_space = load.weight_space});
-    for (const auto& [name, tensor] : load.inputs) engine.set_input(name, tensor);
-    engine.time_us(kPlanWarmUp, CacheState::warm);
-    MeasureOptions options;
-    options.rule = rule;
-    options.samples_per_round = kPlanSamplesPerRound;
-    return sample_until([&](int count) { return engine.time_us(count, CacheState::warm); }, options, 0);
   }
 
   // Each problem's winner by itself, to begin with.
@@ -313,60 +311,84 @@ class Run {
     choice.chosen_plan_us = chosen_plan_us;
   }
 
-  // The kernels that are fastest alone are not always so beside the other tower's: the finalists take their turns in
-  // the whole plan, the costliest problem's first, and one that makes the plan faster stays.
-  void choose_in_context() {
+  // Launches and prefetch first, then the kernels in that context, the costliest problem's first; then launches and
+  // prefetch once more where kernels changed.
+  void choose_schedule() {
     if (tools_.measurer == nullptr) return;
+    show("choose", "the schedule", true);
     const auto start = Clock::now();
-    const double budget_s = request_.budget_s > 0 ? kContextBudgetShare * request_.budget_s : kContextBudgetS;
-    double best_us = context_us(chosen_);
-    const double alone_us = best_us;
+    timer_ = std::make_unique<PlanTimer>(*device_, request_.graph, request_.seed, measurer_->watch());
+    ScheduleChoice schedule(*timer_,
+                            [this](const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant) {
+                              return launch_variant(make_plan(kernels), kernels, variant);
+                            },
+                            {.budget_s = schedule_budget_s(), .max_plans = request_.schedule_plans, .stopped = [this] {
+                               return stopped();
+                             }});
+    variant_ = schedule.choose_variant(chosen_);
     int changed = 0;
     for (const std::size_t problem : by_share()) {
+      if (!schedule.may_go_on()) break;
       show("choose", tuners_[problem]->name(), true);
-      const ChosenKernel before = chosen_[problem];
-      const double before_us = best_us;
-      bool compared = false;
-      for (const KernelWinner& finalist : tuners_[problem]->finalists()) {
-        if (stopped() || seconds_since(start) > budget_s) break;
-        if (finalist.kernel.source.entry == before.source.entry) continue;
-        std::vector<ChosenKernel> trial = chosen_;
-        trial[problem] = finalist.kernel;
-        const double trial_us = context_us(trial);
-        compared = true;
-        if (trial_us >= best_us * (1 - kContextGain)) continue;
-        best_us = trial_us;
-        chosen_ = std::move(trial);
-      }
-      if (compared) note_choice_in_context(problem, before_us, best_us);
-      if (chosen_[problem].source.entry != before.source.entry) ++changed;
+      if (choose_in_context(schedule, problem)) ++changed;
     }
+    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_);
     counts_.measure_s += seconds_since(start);
-    log_at(1, "kernels fastest alone {:.1f} us, with {} chosen in context {:.1f} us, in {:.1f} s", alone_us, changed,
-           best_us, seconds_since(start));
+    log_at(1, "{}; {} kernels chosen in context, in {:.1f} s", variant_text(*variant_), changed, seconds_since(start));
   }
 
-  double context_us(const std::vector<ChosenKernel>& kernels) {
-    const std::optional<Measurement> measured =
-        try_measure(launch_variant(make_plan(kernels), kernels, true, true), kContextRule);
-    return measured ? measured->median_us : std::numeric_limits<double>::infinity();
+  // True when another kernel than the fastest alone makes the whole plan faster.
+  bool choose_in_context(ScheduleChoice& schedule, std::size_t problem) {
+    std::vector<ChosenKernel> alternatives;
+    for (const KernelWinner& finalist : tuners_[problem]->finalists())
+      if (finalist.kernel.source.entry != chosen_[problem].source.entry && alternatives.size() < kAlternatives)
+        alternatives.push_back(finalist.kernel);
+    const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, *variant_);
+    if (!turn) return false;
+    if (turn->chosen > 0) chosen_[problem] = alternatives[turn->chosen - 1];
+    note_choice_in_context(problem, turn->before_us, turn->chosen_us);
+    return turn->chosen > 0;
   }
 
-  // Nothing when the device failed over it: a choice of kernels that hangs or faults together is one less to choose.
-  std::optional<Measurement> try_measure(const Plan& plan, const StoppingRule& rule) {
-    try {
-      return measure(plan, rule);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::device) throw;
-      warn("a choice of kernels for the whole plan is left out: {}", error.what());
-      plan_failure_ = error.what();
-      return std::nullopt;
+  // The plan of an earlier run, where all that would lead to it again is known: nothing was tried now, its kernels were
+  // chosen over the same winners, and it is what would be built of them.
+  bool take_stored_plan() {
+    const bool settled = std::all_of(tuners_.begin(), tuners_.end(), [](const auto& t) { return t->was_settled(); });
+    if (tools_.measurer == nullptr || !settled) return false;
+    show("plan", "from an earlier run", true);
+    std::optional<Plan> stored =
+        store_.find(plan_key(request_.graph, request_.rules, request_.mode, fingerprint_)).plan;
+    if (!stored || stored->provenance != Provenance::measured) return false;
+    const std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
+    if (!kernels) return false;
+    for (const ScheduleVariant& variant : kScheduleVariants) {
+      if (!same_execution(launch_variant(make_plan(*kernels), *kernels, variant), *stored)) continue;
+      report_.plan = std::move(*stored);
+      report_.reused = true;
+      return true;
     }
+    return false;
   }
 
-  Plan launch_variant(Plan plan, const std::vector<ChosenKernel>& kernels, bool programmatic, bool prefetch) const {
-    for (PlanKernel& kernel : plan.kernels) kernel.programmatic_launch = programmatic;
-    if (prefetch) add_weight_prefetch(plan, weight_prefetch_limit(fingerprint_));
+  // None when one of them is not among the finalists now, or was chosen over another winner.
+  std::optional<std::vector<ChosenKernel>> kernels_of(const Plan& stored) const {
+    if (stored.choices.size() != choices_.size()) return std::nullopt;
+    std::vector<ChosenKernel> kernels;
+    for (std::size_t problem = 0; problem < choices_.size(); ++problem) {
+      const KernelChoice &before = stored.choices[problem], &now = choices_[problem];
+      if (before.problem != now.problem || before.alone_config != now.alone_config) return std::nullopt;
+      for (const KernelWinner& finalist : tuners_[problem]->finalists())
+        if (config_text(finalist.kernel.tile) == before.config &&
+            source_identity(finalist.kernel.source, tools_.compiler) == before.source_hash)
+          kernels.push_back(finalist.kernel);
+      if (kernels.size() != problem + 1) return std::nullopt;
+    }
+    return kernels;
+  }
+
+  Plan launch_variant(Plan plan, const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant) const {
+    for (PlanKernel& kernel : plan.kernels) kernel.programmatic_launch = variant.early_launch;
+    if (variant.prefetch) add_weight_prefetch(plan, weight_prefetch_limit(fingerprint_));
     return paired(std::move(plan), kernels);
   }
 
@@ -390,31 +412,22 @@ class Run {
     return {result.image};
   }
 
-  // A kernel launched before its predecessor has ended hides its start and the latency of its weights, and holds SMs
-  // that the other tower could use; weights asked for early hide DRAM's latency, and compete with those needed now.
-  // Which weighs more is measured, on the whole plan.
-  void measure_plan(const Plan& made) {
+  void measure_plan() {
     if (tools_.measurer == nullptr) return;
     show("measure", "the whole plan", true);
     const auto start = Clock::now();
-    Measurement best;
-    for (const bool programmatic : {true, false}) {
-      for (const bool prefetch : {true, false}) {
-        Plan plan = launch_variant(made, chosen_, programmatic, prefetch);
-        std::optional<Measurement> measured = try_measure(plan, kPlanRule);
-        if (!measured) continue;
-        Measurement measurement = std::move(*measured);
-        log_at(1, "{} launches, {}: {:.1f} us", programmatic ? "programmatic" : "plain",
-               prefetch ? "weights prefetched" : "no prefetch", measurement.median_us);
-        if (!best.samples_us.empty() && best.median_us <= measurement.median_us) continue;
-        report_.plan = std::move(plan);
-        best = std::move(measurement);
-      }
+    Measurement measured;
+    try {
+      measured = timer_->measure(report_.plan, kPlanRule);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::device) throw;
+      fail(ErrorKind::device, "the whole plan cannot be measured: {}", error.what());
     }
     counts_.measure_s += seconds_since(start);
-    if (best.samples_us.empty()) fail(ErrorKind::device, "the whole plan cannot be measured: {}", plan_failure_);
-    report_.plan.figures.latency_us_samples = best.samples_us;
-    report_.plan.figures.latency_us = best.median_us;
+    report_.plan.figures.latency_us_samples = measured.samples_us;
+    report_.plan.figures.latency_us = measured.median_us;
+    report_.plan.figures.environment += measurer_->watch().take_log().text();
+    log_at(1, "the whole plan: {:.1f} us", measured.median_us);
   }
 
   void fill_report() {
@@ -478,8 +491,8 @@ class Run {
   std::vector<std::unique_ptr<KernelTuner>> tuners_;
   std::vector<ChosenKernel> chosen_;   // by problem
   std::vector<KernelChoice> choices_;  // by problem
-  std::optional<Workload> workload_;
-  std::string plan_failure_;
+  std::unique_ptr<PlanTimer> timer_;   // where time is measured
+  std::optional<ScheduleVariant> variant_;
   TuneProgress progress_;
   TuneReport report_;
 };

@@ -20,6 +20,7 @@
 #include "runtime/plan.h"
 #include "runtime/plan_store.h"
 #include "tuner/fault_drill.h"
+#include "tuner/finalists.h"
 #include "tuner/kernel_compiler.h"
 
 namespace duet {
@@ -34,7 +35,13 @@ struct TuneRequest {
   std::string strategy = "exhaustive";  // see search.h; ordered by the model when the candidates are limited
   // 0: all of them where a device runs them; for an absent device the 8 that the model ranks first.
   int max_candidates_per_kernel = 0;
-  double budget_s = 0;  // 0: no limit
+  // The search of a kernel ends when its next trials are expected to gain less than this share of its time
+  // (gain_rule.h), where time is measured and candidates are not limited; 0: never.
+  double min_gain = 0;
+  double tie = kTie;             // times this near to each other count as equal (finalists.h)
+  double budget_s = 0;           // 0: no limit
+  double schedule_budget_s = 0;  // of it, for the schedule; 0: a quarter, or 25 s where there is no limit
+  int schedule_plans = 0;        // tried in place of what there is, to choose kernels in context; 0: no limit
   std::uint64_t seed = 1;
   int jobs = 0;                             // compiler threads; 0: one per core
   std::string commit;                       // of Duet, for the records; empty when unknown
@@ -59,6 +66,7 @@ struct TuneReport {
   Plan plan;
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
   double elapsed_s = 0, compile_s = 0, verify_s = 0, measure_s = 0;
+  bool reused = false;              // the plan is an earlier run's: there was nothing left to try
   bool interrupted = false;         // the plan holds the best found until then
   std::vector<DrillOutcome> drill;  // with TuneRequest::drill_seed
 };

@@ -15,7 +15,9 @@ class RepeatabilityTest : public ::testing::Test {
     const std::map<std::string, HostTensor> inputs{
         {"pixels", HostTensor::from_floats({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6})},
         {"ids", HostTensor::from_ints({2}, std::vector<std::int32_t>{9, 99})}};
-    return check_repeatability(device_, two_tower::make_plan(), two_tower::make_weights(), inputs, runs);
+    Engine engine(device_, two_tower::make_plan(), two_tower::make_weights());
+    for (const auto& [name, tensor] : inputs) engine.set_input(name, tensor);
+    return check_repeatability(engine, runs);
   }
 
   FakeDevice device_;

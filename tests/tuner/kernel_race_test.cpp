@@ -1,0 +1,252 @@
+// Tuning on a device whose kernels take simulated times: noisy, drifting, throttled.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <random>
+#include <set>
+
+#include "base/error.h"
+#include "runtime/sqlite.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tuner/adding_device.h"
+#include "tests/tuner/fakes.h"
+#include "tests/tuner/small_graphs.h"
+#include "tuner/candidate_log.h"
+#include "tuner/search_mark.h"
+#include "tuner/tuning_session.h"
+
+namespace duet {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kProblem = "pointwise f16 rows=4 columns=40 add_matrix";
+
+// 64 candidates of one problem.
+SearchSpace wide_space() {
+  SearchSpace space = small_space();
+  space.name = "wide";
+  space.ranges["pointwise"]["threads"].clear();
+  for (int threads = 32; threads <= 1024; threads += 32) space.ranges["pointwise"]["threads"].push_back(threads);
+  return space;
+}
+
+// Each kernel takes the time that `kernel_us` gives it, by its entry, on a clock that jitters and drifts.
+class TimedDevice : public AddingDevice {
+ public:
+  explicit TimedDevice(std::uint64_t seed = 1) : AddingDevice(wide_space()), random_(seed) {
+    mutable_info().can_measure = true;
+    mutable_info().fingerprint.l2_bytes = 4 << 20;
+    replay_us = [this](const std::vector<Launch>& chain) {
+      ++replays;
+      slow_ *= 1 + drift;
+      double sum_us = 0;
+      for (const Launch& launch : chain) sum_us += kernel_us(entry_of(launch), chain.size());
+      return sum_us * slow_ * std::exp(std::normal_distribution<double>(0, noise)(random_));
+    };
+  }
+  std::optional<DeviceState> state() const override { return state_now ? std::optional(state_now()) : std::nullopt; }
+
+  std::unique_ptr<Executable> capture(std::span<const Launch> chain) override {
+    if (chain.size() > 1) ++chains[entry_of(chain.front())];
+    return AddingDevice::capture(chain);
+  }
+
+  // `length`: launches of the replay; 1 is the whole plan.
+  std::function<double(const std::string& entry, std::size_t length)> kernel_us = [](const auto&, auto) { return 5.0; };
+  std::function<DeviceState()> state_now;
+  std::map<std::string, int> chains;  // captured, by the kernel's entry
+  double noise = 0.003, drift = 0;
+  int replays = 0;
+
+ private:
+  std::mt19937_64 random_;
+  double slow_ = 1;
+};
+
+class RacedSession : public testing::Test {
+ protected:
+  TuneRequest request(const SearchSpace& space = wide_space()) const {
+    TuneRequest request;
+    request.graph = add_graph();
+    request.target = "test-orin";
+    request.device = test_device();
+    request.space = space;
+    request.jobs = 1;
+    return request;
+  }
+  TuneReport tune(TimedDevice& device, const std::string& database, const TuneRequest& request) {
+    PlanStore store = PlanStore::open(folder_ / database, PlanStore::Mode::tune);
+    return TuningSession(&device, &compiler_, store).tune(request);
+  }
+  std::vector<CandidateRecord> records(const TuneReport& report, const std::string& database) const {
+    return PlanStore::open(folder_ / database, PlanStore::Mode::tune)
+        .candidates(device_text(report.plan.key.device), kProblem);
+  }
+  static int raced(const std::vector<CandidateRecord>& records) {
+    return static_cast<int>(std::count_if(records.begin(), records.end(),
+                                          [](const CandidateRecord& r) { return parse_mark(r.detail).has_value(); }));
+  }
+
+  TempDir folder_;
+  FakeCompiler compiler_;
+};
+
+// Ten that are as good as equal among slower ones.
+double plateau_us(const std::string& entry) {
+  const std::size_t hash = std::hash<std::string>{}(entry);
+  return hash % 6 == 0 ? 5.0 + 0.01 * static_cast<double>(hash / 6 % 2) : 6.0 + static_cast<double>(hash % 100) / 50;
+}
+
+TEST_F(RacedSession, FreshRunsOnADriftingClockChooseTheSame) {
+  std::set<std::string> chosen;
+  for (std::uint64_t run = 0; run < 5; ++run) {
+    TimedDevice device(run);
+    device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
+    device.drift = run % 2 == 0 ? 1e-5 : -1e-5;
+    const std::string database = "fresh" + std::to_string(run) + ".db";
+    const TuneReport report = tune(device, database, request());
+    chosen.insert(report.plan.kernels.at(0).config_text);
+    EXPECT_LT(plateau_us(report.plan.kernels.at(0).entry), 5.1);
+    EXPECT_GT(raced(records(report, database)), 2) << "else nothing was to be decided";
+  }
+  EXPECT_EQ(chosen.size(), 1u) << testing::PrintToString(chosen);
+}
+
+TEST_F(RacedSession, ASecondRunRunsNothing) {
+  TimedDevice device;
+  device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
+  const TuneReport first = tune(device, "again.db", request());
+  EXPECT_FALSE(first.reused);
+  const std::vector<CandidateRecord> before = records(first, "again.db");
+  device.replays = device.launches = 0;
+  const int compiled = compiler_.calls;
+  const TuneReport second = tune(device, "again.db", request());
+  EXPECT_TRUE(second.reused);
+  EXPECT_EQ(device.replays, 0);
+  EXPECT_EQ(device.launches, 0);
+  EXPECT_LE(compiler_.calls - compiled, raced(before) + 1) << "the racers' images, and the model's first in advance";
+  EXPECT_EQ(second.cached, static_cast<int>(before.size()));
+  EXPECT_EQ(second.plan, first.plan);
+  EXPECT_EQ(records(second, "again.db").size(), before.size());
+  EXPECT_EQ(second.plan.figures.latency_us_samples, first.plan.figures.latency_us_samples);
+}
+
+TEST_F(RacedSession, WhatIsAskedAnewIsTriedAndTheRestIsNot) {
+  TimedDevice device;
+  device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
+  TuneRequest narrow = request(small_space());
+  const TuneReport first = tune(device, "grown.db", narrow);
+  const TuneReport wide = tune(device, "grown.db", request());
+  EXPECT_FALSE(wide.reused);
+  EXPECT_EQ(wide.verified, wide.candidates - wide.infeasible - first.verified);
+  EXPECT_TRUE(tune(device, "grown.db", request()).reused);
+}
+
+// The store keeps what the search found; the plan was removed, and is measured again without any search.
+TEST_F(RacedSession, ARemovedPlanIsMadeAgainFromWhatIsKnown) {
+  TimedDevice device;
+  device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
+  const TuneReport first = tune(device, "removed.db", request());
+  {
+    PlanStore store = PlanStore::open(folder_ / "removed.db", PlanStore::Mode::tune);
+    for (const PlanSummary& plan : store.list()) store.remove(plan.id);
+  }
+  const TuneReport second = tune(device, "removed.db", request());
+  EXPECT_FALSE(second.reused);
+  EXPECT_EQ(second.verified, 0);
+  EXPECT_EQ(second.plan.kernels.at(0).config_text, first.plan.kernels.at(0).config_text);
+}
+
+TEST_F(RacedSession, ASearchEndsWhenLittleIsToBeGained) {
+  TimedDevice device;
+  device.noise = 0;
+  TuneRequest eager = request();
+  eager.strategy = "portfolio";
+  eager.min_gain = 0.2;
+  const TuneReport report = tune(device, "gain.db", eager);
+  EXPECT_LT(report.verified, 55) << "of 64 equal ones";
+  EXPECT_GE(report.verified, 40);
+  device.replays = 0;
+  EXPECT_TRUE(tune(device, "gain.db", eager).reused);
+  EXPECT_EQ(device.replays, 0);
+  eager.min_gain = 0.001;
+  const TuneReport thorough = tune(device, "gain.db", eager);
+  EXPECT_EQ(thorough.verified + report.verified, 64) << "it goes on where the other ended";
+}
+
+TEST_F(RacedSession, ThrottledSamplesAreTakenAgainAndTold) {
+  TimedDevice device;
+  device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
+  int readings = 0;
+  device.state_now = [&] {
+    DeviceState state{.sm_clock_mhz = 918, .temperature_c = 60, .power_mode = "25W"};
+    if (++readings % 3 == 0) state.slowdown = "thermal slowdown";
+    return state;
+  };
+  const TuneReport report = tune(device, "hot.db", request(small_space()));
+  bool told = false;
+  for (const CandidateRecord& record : records(report, "hot.db")) {
+    EXPECT_THAT(record.environment, HasSubstr("SM clock 918 MHz and 60 C"));
+    told = told || record.environment.find("under thermal slowdown taken again") != std::string::npos;
+  }
+  EXPECT_TRUE(told);
+  EXPECT_THAT(report.plan.figures.environment, HasSubstr("25W"));
+}
+
+// Alone every kernel is as fast; in the whole plan the one that wins ties is slow.
+TEST_F(RacedSession, TheWholePlanCorrectsTheChoice) {
+  TimedDevice device;
+  const TuneReport alone = tune(device, "alone.db", request(small_space()));
+  const std::string favourite = alone.plan.kernels.at(0).entry;
+  EXPECT_EQ(alone.plan.choices.at(0).config, alone.plan.choices.at(0).alone_config) << "a tie in the plan stays";
+  device.kernel_us = [&](const std::string& entry, std::size_t length) {
+    return length == 1 && entry == favourite ? 6.0 : 5.0;
+  };
+  const TuneReport report = tune(device, "context.db", request(small_space()));
+  const KernelChoice& choice = report.plan.choices.at(0);
+  EXPECT_NE(report.plan.kernels.at(0).entry, favourite);
+  EXPECT_EQ(choice.alone_config, alone.plan.choices.at(0).config);
+  EXPECT_NE(choice.config, choice.alone_config);
+  EXPECT_NEAR(choice.alone_plan_us, 6, 0.1);
+  EXPECT_NEAR(choice.chosen_plan_us, 5, 0.1);
+  EXPECT_TRUE(tune(device, "context.db", request(small_space())).reused);
+}
+
+TEST_F(RacedSession, AFaultInTheRaceLeavesWhatWasTimedAlone) {
+  TimedDevice device;
+  TuneRequest small = request(small_space());
+  const TuneReport calm = tune(device, "calm.db", small);
+  bool faulted = false;
+  TimedDevice faulty;
+  faulty.kernel_us = [&](const std::string& entry, std::size_t) {
+    if (faulty.chains[entry] > 1 && !faulted) {  // it was timed alone before
+      faulted = true;
+      fail(ErrorKind::device, "kernel '{}': illegal address", entry);
+    }
+    return 5.0;
+  };
+  const TuneReport report = tune(faulty, "fault.db", small);
+  EXPECT_FALSE(report.plan.steps.empty());
+  EXPECT_EQ(report.verified, calm.verified);
+  EXPECT_TRUE(faulted);
+  EXPECT_EQ(raced(records(report, "fault.db")), 0);
+  EXPECT_GT(raced(records(tune(faulty, "fault.db", small), "fault.db")), 0) << "a later run races again";
+}
+
+TEST_F(RacedSession, AScheduleWithoutABudgetKeepsTheKernelsThatAreFastestAlone) {
+  TimedDevice device;
+  TuneRequest hurried = request(small_space());
+  hurried.schedule_budget_s = 1e-9;
+  const TuneReport report = tune(device, "hurried.db", hurried);
+  EXPECT_EQ(report.plan.choices.at(0).alone_plan_us, 0) << "nothing was compared";
+  hurried.schedule_budget_s = 0;
+  hurried.schedule_plans = 1;
+  const TuneReport one = tune(device, "one.db", hurried);
+  EXPECT_GT(one.plan.choices.at(0).alone_plan_us, 0);
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,90 @@
+#include "tuner/plan_timer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "runtime/weight_loading.h"
+
+namespace duet {
+namespace {
+
+constexpr int kWarmUp = 5;
+constexpr int kSamplesPerRound = 20;
+
+}  // namespace
+
+PlanTimer::PlanTimer(Device& device, const Graph& graph, std::uint64_t seed, ThrottleWatch& watch)
+    : device_(device),
+      watch_(watch),
+      weights_(synthetic_weights(graph, seed)),
+      inputs_(synthetic_inputs(graph, seed)) {}
+
+std::unique_ptr<Engine> PlanTimer::load(const Plan& plan) {
+  if (weight_space_.empty() || space_of_ != plan.weights) {
+    weight_space_ = make_weight_space(plan, weights_);
+    space_of_ = plan.weights;
+  }
+  auto engine = std::make_unique<Engine>(device_, plan, weights_, EngineOptions{.weight_space = weight_space_});
+  for (const auto& [name, tensor] : inputs_) engine->set_input(name, tensor);
+  engine->time_us(kWarmUp, CacheState::warm);
+  return engine;
+}
+
+Measurement PlanTimer::measure(const Plan& plan, const StoppingRule& rule) {
+  const std::unique_ptr<Engine> engine = load(plan);
+  MeasureOptions options;
+  options.rule = rule;
+  options.samples_per_round = kSamplesPerRound;
+  return sample_until(
+      [&](int count) { return watch_.steady([&] { return engine->time_us(count, CacheState::warm); }); }, options, 0);
+}
+
+std::size_t PlanTimer::plans_at_once(const Plan& plan) const {
+  constexpr std::size_t kLeast = 2;
+  const std::uint64_t bytes =
+      plan.weight_bytes + plan.arena_bytes + plan.counter_bytes +
+      2 * static_cast<std::uint64_t>(std::max<std::int64_t>(0, device_.info().fingerprint.l2_bytes));
+  const auto memory = static_cast<std::uint64_t>(std::max<std::int64_t>(0, device_.info().memory_bytes));
+  return std::max(kLeast, static_cast<std::size_t>(memory / 2 / std::max<std::uint64_t>(1, bytes)));
+}
+
+// A fault may have taken a worker process, and with it all engines: whoever was at it is out, the others start again.
+RaceResult PlanTimer::race(const std::vector<Plan>& plans, const RaceOptions& options,
+                           const std::function<bool()>& go_on) {
+  std::vector<bool> failed(plans.size(), false);
+  while (true) {
+    std::size_t at = 0;
+    try {
+      return race_once(plans, failed, options, go_on, at);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::device || failed[at]) throw;
+      warn("a choice for the whole plan is left out: {}", error.what());
+      last_failure_ = error.what();
+      failed[at] = true;
+    }
+  }
+}
+
+// `at`: the plan that the device was busy with, for whoever catches its error.
+RaceResult PlanTimer::race_once(const std::vector<Plan>& plans, const std::vector<bool>& failed,
+                                const RaceOptions& options, const std::function<bool()>& go_on, std::size_t& at) {
+  std::vector<std::unique_ptr<Engine>> engines(plans.size());
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    at = i;
+    if (!failed[i]) engines[i] = load(plans[i]);
+  }
+  const TakeRound take_round = [&](const std::vector<std::size_t>& order) {
+    return watch_.steady([&] {
+      std::vector<std::vector<double>> samples_us(plans.size());
+      for (const std::size_t i : order) {
+        at = i;
+        if (engines[i]) samples_us[i] = engines[i]->time_us(options.samples_per_turn, CacheState::warm);
+      }
+      return samples_us;
+    });
+  };
+  return race_by_rounds(plans.size(), take_round, options, go_on);
+}
+
+}  // namespace duet
