@@ -119,8 +119,7 @@ void KernelTuner::learn_known(Search& search) {
                              : !is_settled_failure(*record);
     const SearchResult result{.valid = valid, .time_us = record->median_us};
     if (valid || !again) {
-      search.strategy->report(index, result);
-      search.rule.report(result);
+      report(search, index, result);
       ++search.done;
     }
     tried_[index] = true;

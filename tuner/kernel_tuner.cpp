@@ -150,15 +150,19 @@ bool KernelTuner::may_go_on(const SearchLimits& limits) const {
 
 const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
                                                      const std::function<void(int, int)>& on_candidate) {
-  Search search{.limits = adjusted(asked), .strategy = nullptr, .rule = GainRule(0), .pending = {}, .end = {}};
+  Search search;
+  search.limits = adjusted(asked);
   if (adopt_settled(search.limits)) return winner_;
   const int limit = search.limits.max_candidates;
   search.strategy = make_strategy(search.limits.strategy, points_, tools_.seed);
   const bool by_gain = limit == 0 && tools_.measurer != nullptr && !search.limits.first_valid;
-  search.rule = GainRule(by_gain ? search.limits.min_gain : 0);
+  if (by_gain && search.limits.min_gain > 0) {
+    search.rule = GainRule(search.limits.min_gain);
+    search.around.emplace(points_);
+  }
   search.total = limit > 0 ? std::min(limit, candidate_count()) : candidate_count();
   prepare_device(search.limits.first_valid ? 1 : search.total);
-  if (by_gain && search.limits.min_gain > 0) learn_known(search);
+  if (search.around) learn_known(search);
   this->search(search, on_candidate);
   race_finalists(search);
   log_.flush();
@@ -173,8 +177,7 @@ void KernelTuner::search(Search& search, const std::function<void(int, int)>& on
     if (!wait(first, search.limits)) break;
     const SearchResult result = finish(first, search.limits);
     if (!first.reported) {
-      search.strategy->report(first.index, result);
-      search.rule.report(result);
+      report(search, first.index, result);
       on_candidate(++search.done, search.total);
     }
     search.pending.pop_front();
@@ -199,25 +202,32 @@ void KernelTuner::propose(Search& search, const std::function<void(int, int)>& o
   while (
       !search.end && search.pending.size() < ahead &&
       (search.done + static_cast<int>(search.pending.size()) < search.total || (!winner_ && search.pending.empty()))) {
-    if (search.rule.ends()) {
-      search.end = SearchEnd::gain;
-      break;
-    }
-    const std::optional<std::size_t> index = search.strategy->propose();
+    const std::optional<std::size_t> index = next_index(search);
     if (!index) {
-      search.end = SearchEnd::all;
+      // Around the best there may be more once the last results are in.
+      if (!search.ending || search.pending.empty()) search.end = search.ending ? SearchEnd::gain : SearchEnd::all;
       break;
     }
     if (tried_[*index]) continue;
     KernelSource source = source_of(*index);
     if (const std::optional<SearchResult> result = known_result(*index, source)) {
-      search.strategy->report(*index, *result);
-      search.rule.report(*result);
+      report(search, *index, *result);
       on_candidate(++search.done, search.total);
     } else {
       search.pending.push_back(submit(*index, std::move(source)));
     }
   }
+}
+
+std::optional<std::size_t> KernelTuner::next_index(Search& search) {
+  search.ending = search.ending || search.rule.ends();
+  return search.ending ? search.around->propose() : search.strategy->propose();
+}
+
+void KernelTuner::report(Search& search, std::size_t index, const SearchResult& result) {
+  search.strategy->report(index, result);
+  search.rule.report(result);
+  if (search.around) search.around->report(index, result);
 }
 
 KernelTuner::Pending KernelTuner::submit(std::size_t index, KernelSource source) {

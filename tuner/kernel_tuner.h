@@ -21,6 +21,7 @@
 #include "tuner/measure.h"
 #include "tuner/race.h"
 #include "tuner/search.h"
+#include "tuner/search/neighbourhood.h"
 #include "tuner/search_mark.h"
 #include "tuner/verifier.h"
 
@@ -93,7 +94,9 @@ class KernelTuner {
   struct Search {
     SearchLimits limits;
     std::unique_ptr<SearchStrategy> strategy;
-    GainRule rule;
+    GainRule rule{0};
+    std::optional<Neighbourhood> around;  // where the rule may end it: looks at what lies around the best before
+    bool ending = false;                  // by the rule
     int total = 0, done = 0;
     std::deque<Pending> pending;
     std::optional<SearchEnd> end;  // nothing more is proposed
@@ -119,7 +122,8 @@ class KernelTuner {
   void learn_known(Search& search);
   void search(Search& search, const std::function<void(int done, int total)>& on_candidate);
   void propose(Search& search, const std::function<void(int done, int total)>& on_candidate);
-  std::optional<SearchEnd> end_of(const Search& search) const;
+  static std::optional<std::size_t> next_index(Search& search);
+  static void report(Search& search, std::size_t index, const SearchResult& result);
   Pending submit(std::size_t index, KernelSource source);
   std::optional<SearchResult> known_result(std::size_t index, const KernelSource& source);
   bool wait(const Pending& pending, const SearchLimits& limits);

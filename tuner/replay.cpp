@@ -6,6 +6,7 @@
 
 #include "tuner/elapsed.h"
 #include "tuner/gain_rule.h"
+#include "tuner/search/neighbourhood.h"
 
 namespace duet {
 namespace {
@@ -22,11 +23,15 @@ ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string
                         double min_gain) {
   constexpr double kUsPerMs = 1000;
   GainRule rule(min_gain);
+  std::optional<Neighbourhood> around;
+  if (min_gain > 0) around.emplace(space.points);
+  bool ending = false;
   const std::unique_ptr<SearchStrategy> strategy = make_strategy(strategy_name, space.points, seed);
   ReplayTrace trace;
   double elapsed_s = 0;
-  while (elapsed_s < budget_s && !rule.ends()) {
-    const std::optional<std::size_t> index = strategy->propose();
+  while (elapsed_s < budget_s) {
+    ending = ending || rule.ends();
+    const std::optional<std::size_t> index = ending ? around->propose() : strategy->propose();
     if (!index) break;
     const double time_ms = space.time_ms[*index];
     elapsed_s += space.cost_s[*index];
@@ -34,6 +39,7 @@ ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string
     const SearchResult result{.valid = time_ms > 0, .time_us = time_ms * kUsPerMs};
     strategy->report(*index, result);
     rule.report(result);
+    if (around) around->report(*index, result);
   }
   return trace;
 }

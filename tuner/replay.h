@@ -16,7 +16,8 @@
 
 namespace duet {
 
-// One run, until the budget is spent, everything was tried, or no more than `min_gain` is expected (tuner/gain_rule.h).
+// One run, until the budget is spent, everything was tried, or, as in tuning, no more than `min_gain` is expected
+// (tuner/gain_rule.h) and all around the best was tried.
 ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy, std::uint64_t seed,
                         double min_gain = 0);
 

@@ -64,7 +64,7 @@ TEST_F(Help, DefaultsAreShown) {
   const std::map<std::string, std::vector<std::string>> defaults{
       {"check", {"=1", "=f16"}},
       {"generate", {"=jetson-orin-nx-16gb", "=default", "=generated"}},
-      {"tune", {"=auto", "=default", "=exhaustive", "=streams", "duet.db"}},
+      {"tune", {"=auto", "=default", "=0.02", "=streams", "duet.db"}},
       {"run", {"=auto", "=fused-streams"}},
       {"bench", {"=200", "baseline"}},
       {"profile", {"=auto", "=fused-streams", "=5"}}};

@@ -100,6 +100,7 @@ class Resilience : public CommandTest {
     EXPECT_EQ(outcome.err.find('\n', message), outcome.err.size() - 1) << outcome.err;
     EXPECT_NE(outcome.err.find(database + ": ", message), std::string::npos) << outcome.err;
     EXPECT_NE(outcome.err.find("make room", message), std::string::npos) << outcome.err;
+    fmt::print("{}", outcome.err.substr(message));
   }
 
   // The run after those that were disturbed comes to what an undisturbed one comes to.
@@ -226,6 +227,7 @@ TEST_F(Resilience, AReadOnlyFolderIsReadAndNotWritten) {
   const Outcome fresh = run(short_tune("new.db"));
   EXPECT_EQ(fresh.exit_code, 3);
   EXPECT_EQ(line_count(fresh.err), 1) << fresh.err;
+  fmt::print("{}{}", tuned.err, fresh.err);
   const Outcome generated = run({"generate", "tiny-dual", "--output", "kernels"});
   EXPECT_EQ(generated.exit_code, 3);
   EXPECT_EQ(line_count(generated.err), 1) << generated.err;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -204,6 +205,21 @@ TEST(Replay, ASeedMeansOneRun) {
   };
   for (const std::string_view name : strategy_names()) EXPECT_EQ(times(name, 5), times(name, 5)) << name;
   EXPECT_NE(times("portfolio", 5), times("portfolio", 6));
+}
+
+TEST(Replay, EndsEarlierTheMoreMustBeGainedAndFindsAsMuch) {
+  const ReplayedSpace space = valley(false);
+  const auto best = [](const ReplayTrace& trace) {
+    double found = 1e9;
+    for (const ReplayedTrial& trial : trace) found = std::min(found, trial.time_ms.value_or(found));
+    return found;
+  };
+  const ReplayTrace all = replay_once(space, 1e6, "portfolio", 1);
+  const ReplayTrace some = replay_once(space, 1e6, "portfolio", 1, 0.02);
+  const ReplayTrace few = replay_once(space, 1e6, "portfolio", 1, 0.2);
+  EXPECT_LT(few.size(), some.size());
+  EXPECT_LT(some.size(), all.size());
+  EXPECT_LE(best(some), 1.01 * best(all));
 }
 
 TEST(Replay, EndsWithTheBudgetOrTheSpace) {
