@@ -146,7 +146,7 @@ std::string IsolatedDevice::environment_text() const {
 
 std::optional<DeviceState> IsolatedDevice::state() const {
   if (!is_current(generation_)) return std::nullopt;
-  const std::vector<std::byte> reply = ask(request_of(WorkerRequest::state), kStartTimeout, "the device's state");
+  const std::vector<std::byte> reply = ask(request_of(WorkerRequest::state), options_.timeout, "the device's state");
   MessageReader reader(reply);
   std::optional<DeviceState> state = get_state(reader);
   require_whole(reader);
