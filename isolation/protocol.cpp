@@ -46,6 +46,7 @@ constexpr auto kStateFields = [](auto& row, auto& state) {
   row("temperature_c", state.temperature_c);
   row("power_mode", state.power_mode);
   row("slowdown", state.slowdown);
+  row("low_clock_explained", state.low_clock_explained);
 };
 
 constexpr auto kLaunchFields = [](auto& row, auto& launch) {

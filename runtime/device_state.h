@@ -11,7 +11,10 @@ struct DeviceState {
   int expected_sm_clock_mhz = 0;  // under load, where a power mode sets it (a Jetson); 0 where the clock boosts
   double temperature_c = 0;
   std::string power_mode{};
-  std::string slowdown{};  // why the clock is held down now: "thermal slowdown"; a power limit that holds is none
+  std::string slowdown{};  // why the clock is held down now: "thermal slowdown"
+  // A low clock is no slowdown: the device idles, its clock was set, or the power limit holds, which is what its mode
+  // allows.
+  bool low_clock_explained = false;
 
   bool operator==(const DeviceState&) const = default;
 };

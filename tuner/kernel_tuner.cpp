@@ -163,13 +163,13 @@ const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
   search.total = limit > 0 ? std::min(limit, candidate_count()) : candidate_count();
   prepare_device(search.limits.first_valid ? 1 : search.total);
   if (search.around) learn_known(search);
-  this->search(search, on_candidate);
+  run(search, on_candidate);
   race_finalists(search);
   log_.flush();
   return winner_;
 }
 
-void KernelTuner::search(Search& search, const std::function<void(int, int)>& on_candidate) {
+void KernelTuner::run(Search& search, const std::function<void(int, int)>& on_candidate) {
   while (may_go_on(search.limits)) {
     propose(search, on_candidate);
     if (search.pending.empty()) break;

@@ -120,7 +120,7 @@ class KernelTuner {
   bool adopt_settled(const SearchLimits& limits);
   std::vector<Known> racers_of_settled(const SearchLimits& limits, const std::vector<Known>& known) const;
   void learn_known(Search& search);
-  void search(Search& search, const std::function<void(int done, int total)>& on_candidate);
+  void run(Search& search, const std::function<void(int done, int total)>& on_candidate);
   void propose(Search& search, const std::function<void(int done, int total)>& on_candidate);
   static std::optional<std::size_t> next_index(Search& search);
   static void report(Search& search, std::size_t index, const SearchResult& result);

@@ -25,7 +25,7 @@ std::string rounds_text(int rounds) { return rounds == 1 ? "1 round" : fmt::form
 
 std::string throttle_cause(const DeviceState& state, int reference_mhz, double least_clock) {
   if (!state.slowdown.empty()) return state.slowdown;
-  if (state.sm_clock_mhz > 0 && state.sm_clock_mhz < least_clock * reference_mhz)
+  if (!state.low_clock_explained && state.sm_clock_mhz > 0 && state.sm_clock_mhz < least_clock * reference_mhz)
     return fmt::format("an SM clock of {} instead of {} MHz", state.sm_clock_mhz, reference_mhz);
   return {};
 }

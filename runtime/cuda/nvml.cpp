@@ -26,8 +26,9 @@ constexpr unsigned int kSmClock = 1;
 constexpr unsigned int kMemoryClock = 2;
 constexpr unsigned int kGpuTemperature = 0;
 
-// nvmlClocksThrottleReason*. Those left out are no fault of the moment: idle, a clock that was set, a group of boards
-// in step, and the power limit, under which the board does what its mode allows.
+// nvmlClocksThrottleReason*: those that slow it down against what its mode allows, and those that do not: idle, a clock
+// that was set, the power limit, a group of boards in step, a display.
+constexpr unsigned long long kNoSlowdowns = 0x1 | 0x2 | 0x4 | 0x10 | 0x100;
 struct Slowdown {
   unsigned long long bit;
   std::string_view name;
@@ -67,14 +68,17 @@ class Nvml {
     auto* call = function<ReadValue>(name);
     return call != nullptr && call(device, &value) == 0 ? value : 0;
   }
-  // The first of kSlowdowns that holds; empty where none does or NVML does not tell.
-  std::string slowdown(NvmlDevice device) const {
+  // Leaves the state as it is where NVML does not tell.
+  void read_slowdown(NvmlDevice device, DeviceState& state) const {
     unsigned long long reasons = 0;
     auto* call = function<ReadReasons>("nvmlDeviceGetCurrentClocksThrottleReasons");
-    if (call == nullptr || call(device, &reasons) != 0) return {};
-    for (const Slowdown& slowdown : kSlowdowns)
-      if ((reasons & slowdown.bit) != 0) return std::string(slowdown.name);
-    return {};
+    if (call == nullptr || call(device, &reasons) != 0) return;
+    state.low_clock_explained = (reasons & kNoSlowdowns) != 0;
+    for (const Slowdown& slowdown : kSlowdowns) {
+      if ((reasons & slowdown.bit) == 0) continue;
+      state.slowdown = slowdown.name;
+      return;
+    }
   }
   std::string power_limit(NvmlDevice device) const {
     const unsigned int milliwatts = read("nvmlDeviceGetEnforcedPowerLimit", device);
@@ -137,11 +141,12 @@ std::function<DeviceState()> open_nvml_state(const std::string& pci_bus_id, cons
   NvmlDevice device = nvml->device(pci_bus_id);
   if (device == nullptr) return nullptr;
   return [nvml, device] {
-    return DeviceState{
-        .sm_clock_mhz = static_cast<int>(nvml->read("nvmlDeviceGetClockInfo", device, kSmClock)),
-        .temperature_c = static_cast<double>(nvml->read("nvmlDeviceGetTemperature", device, kGpuTemperature)),
-        .power_mode = nvml->power_limit(device),
-        .slowdown = nvml->slowdown(device)};
+    DeviceState state;
+    state.sm_clock_mhz = static_cast<int>(nvml->read("nvmlDeviceGetClockInfo", device, kSmClock));
+    state.temperature_c = nvml->read("nvmlDeviceGetTemperature", device, kGpuTemperature);
+    state.power_mode = nvml->power_limit(device);
+    nvml->read_slowdown(device, state);
+    return state;
   };
 }
 

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "runtime/engine.h"
@@ -99,6 +101,21 @@ TEST_F(CudaDeviceTest, DescribesItself) {
   const std::string text = device_->environment_text();
   EXPECT_THAT(text, AllOf(HasSubstr(info.fingerprint.module), HasSubstr(arch()), HasSubstr("MHz"), HasSubstr("Z")));
   std::cout << text << "\n";
+}
+
+// It is read after every round of samples while tuning.
+TEST_F(CudaDeviceTest, TheStateIsReadInLessThanARoundOfSamples) {
+  const std::optional<DeviceState> first = device_->state();
+  if (!first) GTEST_SKIP() << "neither NVML nor a Jetson's files are here";
+  EXPECT_GT(first->sm_clock_mhz, 0);
+  constexpr int kReadings = 50;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kReadings; ++i) device_->state();
+  const double reading_us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count() / kReadings;
+  EXPECT_LT(reading_us, 10e3);
+  std::cout << "a reading takes " << reading_us << " us; " << first->sm_clock_mhz << " MHz, " << first->temperature_c
+            << " C, " << first->power_mode << ", slowdown '" << first->slowdown << "'\n";
 }
 
 TEST_F(CudaDeviceTest, MemoryRoundTrip) {

@@ -50,7 +50,8 @@ TEST(Protocol, StatesComeOutAsTheyWentIn) {
                         .expected_sm_clock_mhz = 918,
                         .temperature_c = 91.5,
                         .power_mode = "25W",
-                        .slowdown = "thermal slowdown"};
+                        .slowdown = "thermal slowdown",
+                        .low_clock_explained = true};
   for (const std::optional<DeviceState>& state : {std::optional(hot), std::optional<DeviceState>()}) {
     MessageWriter message;
     put_state(message, state);

@@ -111,6 +111,9 @@ TEST(Nvml, ASlowdownIsNamedAndAPowerLimitIsNone) {
   EXPECT_EQ(slowdown_of("36"), "thermal slowdown") << "with the power limit";
   EXPECT_EQ(slowdown_of("72"), "hardware thermal slowdown") << "which is a hardware slowdown too";
   EXPECT_EQ(slowdown_of("128"), "power brake");
+  EXPECT_FALSE(read().low_clock_explained);
+  slowdown_of("4");
+  EXPECT_TRUE(read().low_clock_explained) << "by the power limit";
   const DeviceState state = read();
   EXPECT_EQ(state.sm_clock_mhz, 1755);
   EXPECT_EQ(state.temperature_c, 64);

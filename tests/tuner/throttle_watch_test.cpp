@@ -91,6 +91,9 @@ TEST(ThrottleCause, AnUnknownClockIsNone) {
   EXPECT_EQ(throttle_cause({}, 1980, 0.9), "");
   EXPECT_EQ(throttle_cause(cool(1790), 1980, 0.9), "");
   EXPECT_NE(throttle_cause(cool(1770), 1980, 0.9), "");
+  DeviceState at_power_limit = cool(1500);
+  at_power_limit.low_clock_explained = true;
+  EXPECT_EQ(throttle_cause(at_power_limit, 1980, 0.9), "");
 }
 
 }  // namespace
