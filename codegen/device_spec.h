@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace duet {
+
+struct Calibration;
 
 // How well a value is known.
 enum class Confidence { seen, remembered };  // `s` from a vendor file or a query; `r` from memory, to be confirmed
@@ -32,6 +35,7 @@ struct DeviceSpec {
   int blocks_per_sm = 16;
   double launch_us = 2.0;                        // per kernel inside a CUDA graph
   std::map<std::string, Confidence> confidence;  // by field name
+  std::shared_ptr<const Calibration> calibration;  // of the cost model (codegen/calibration.h); null: none
 };
 
 // 87 of "sm_87", 90 of "sm_90a"; 0 when malformed.

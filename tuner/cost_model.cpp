@@ -4,22 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
-
-#include "tuner/kernel_work.h"
 
 namespace duet {
 namespace {
 
 constexpr double kSmemBytesPerClock = 128;
 constexpr double kL2BytesPerClock = 32;
-constexpr double kMemoryLatencyUs = 0.6;
+constexpr double kLoadLatencyUs = 0.4;  // between L2's and DRAM's
 constexpr double kCombineSyncUs = 1.5;  // a fence, an atomic and the read that waits for it, each to L2
-constexpr double kChainShare = 0.6;     // of an SM's issue slots that one block's chain takes
-constexpr double kChainExposed = 0.5;   // of the chain that nothing else hides
+constexpr double kIssueShare = 0.6;     // of an SM's issue slots that a warp on each of its parts takes
 constexpr double kReachableBandwidth = 0.85;
-constexpr double kMmaLatencyClocks = 33;  // m16n8k16, dependent issue
-constexpr double kMmaFlops = 2.0 * 16 * 8 * 16;
 constexpr int kSubPartitions = 4;  // of an SM, each with its tensor core
 constexpr int kReservedSmemPerBlock = 1024;
 constexpr int kRegisterUnit = 256;  // allocated to a warp at a time
@@ -36,6 +32,15 @@ struct SmRates {
   double tensor_flops, scalar_ops, smem_bytes, l2_bytes, clocks;
 };
 
+// What runs beside each other: between the sum (exponent 1) and the largest (a large one).
+double join(std::initializer_list<double> times, double exponent) {
+  const double largest = std::max(times);
+  if (!(largest > 0)) return 0;
+  double sum = 0;
+  for (const double time : times) sum += std::pow(time / largest, exponent);
+  return largest * std::pow(sum, 1 / exponent);
+}
+
 SmRates sm_rates(const DeviceSpec& device, bool warpgroup_products) {
   const double sms = std::max(device.sm_count, 1);
   const double clocks = positive(device.sm_clock_mhz, 1000);
@@ -46,33 +51,32 @@ SmRates sm_rates(const DeviceSpec& device, bool warpgroup_products) {
   return {tensor, positive(scalar, 1), kSmemBytesPerClock * clocks, kL2BytesPerClock * clocks, clocks};
 }
 
-// The shortest time one block's tensor work can take with `warps` beside each other, latency of each product included.
-double tensor_latency_us(const KernelWork& work, int warps, const SmRates& rates) {
-  if (work.mma_in_flight == 0) return 0;
-  const double in_flight = static_cast<double>(work.mma_in_flight) * warps;
-  return work.tensor_flops / kMmaFlops * kMmaLatencyClocks / in_flight / rates.clocks;
-}
-
 // Time of `resident` blocks that start together on one SM, and its parts.
 struct RoundTime {
   double tensor, smem, scalar, l2, latency, chain, total;
 };
 
-RoundTime round_time(const KernelWork& work, double resident, int warps, const SmRates& rates) {
+RoundTime round_time(const CostInputs& inputs, double resident, const SmRates& rates, const CostFactors& factors) {
+  const KernelWork& work = inputs.work;
   RoundTime time{};
-  const double steps = std::max(work.iterations, 1);
+  const double warps_a_part = resident * inputs.warps / kSubPartitions;
   // Fewer warps than tensor cores leave some idle.
-  const double idle_cores = std::max(1.0, kSubPartitions / (resident * warps));
-  time.tensor =
-      std::max(resident * work.tensor_flops / rates.tensor_flops * idle_cores, tensor_latency_us(work, warps, rates));
-  time.smem = resident * work.smem_read_bytes / rates.smem_bytes;
-  time.scalar = resident * work.scalar_ops / rates.scalar_ops;
-  time.l2 = resident * (work.load_bytes + work.store_bytes) / rates.l2_bytes;
-  time.latency = steps * kMemoryLatencyUs / std::max(work.loads_ahead, 1);
-  // The first load is waited for in full; the last store leaves behind the end of the block.
-  time.chain = steps * work.chain_clocks / rates.clocks * std::max(1.0, kChainShare * resident);
-  time.total = kMemoryLatencyUs + std::max({time.tensor, time.smem, time.scalar, time.l2, time.latency, time.chain}) +
-               kChainExposed * time.chain;
+  const double idle_cores = std::max(1.0, 1 / warps_a_part);
+  const double crowding = std::max(1.0, factors.issue * kIssueShare * warps_a_part);
+  const double copy_crowding = std::max(1.0, warps_a_part);  // copies keep their part's issue slots busy
+  const double latency_us = factors.latency * kLoadLatencyUs;
+  time.tensor = factors.tensor * resident * work.tensor_flops / rates.tensor_flops * idle_cores;
+  time.smem = factors.smem * resident * work.smem_read_bytes / rates.smem_bytes;
+  time.scalar = factors.scalar * resident * work.scalar_ops / rates.scalar_ops;
+  time.l2 = factors.l2 * resident * (work.load_bytes + work.store_bytes) / rates.l2_bytes;
+  time.latency = std::max(work.iterations, 1) * latency_us / std::max(work.loads_ahead, 1);
+  time.chain =
+      (crowding * (factors.sync * work.sync_clocks + factors.math * work.math_clocks + factors.rows * work.row_clocks) +
+       copy_crowding * factors.copy * work.copy_clocks) /
+      rates.clocks;
+  time.total = latency_us +
+               join({time.tensor, time.smem, time.scalar, time.l2, time.latency, time.chain}, factors.overlap) +
+               crowding * factors.block * work.block_clocks / rates.clocks;
   return time;
 }
 
@@ -85,23 +89,25 @@ double combine_us(const KernelWork& work, double blocks, const DeviceSpec& devic
          work.combine_bytes / (rates.l2_bytes * readers);
 }
 
-void add_sm_times(CostBreakdown& cost, const KernelWork& work, int warps, const DeviceSpec& device,
-                  const SmRates& rates) {
+void add_sm_times(CostBreakdown& cost, const CostInputs& inputs, const DeviceSpec& device, const SmRates& rates,
+                  const CostFactors& factors) {
   const double on_busiest = std::ceil(cost.blocks / std::max(device.sm_count, 1));
   const double resident = std::min<double>(on_busiest, cost.blocks_per_sm);
   const double full_rounds = std::floor(on_busiest / resident);
   const double rest = on_busiest - full_rounds * resident;
   const auto add = [&](double blocks, double rounds) {
-    const RoundTime time = round_time(work, blocks, warps, rates);
+    const RoundTime time = round_time(inputs, blocks, rates, factors);
     cost.tensor_us += rounds * time.tensor;
     cost.smem_us += rounds * time.smem;
     cost.scalar_us += rounds * time.scalar;
     cost.l2_us += rounds * time.l2;
     cost.latency_us += rounds * time.latency;
+    cost.chain_us += rounds * time.chain;
     cost.sm_us += rounds * time.total;
   };
-  add(resident, full_rounds);
-  if (rest > 0) add(rest, 1);
+  const double later_share = inputs.work.later_share;
+  add(resident, 1 + (full_rounds - 1) * later_share);
+  if (rest > 0) add(rest, later_share);
 }
 
 }  // namespace
@@ -120,17 +126,31 @@ int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem
   return std::max(0, std::min({by_registers, by_smem, device.threads_per_sm / (warps * 32), device.blocks_per_sm}));
 }
 
+CostInputs cost_inputs(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
+                       int registers) {
+  CostInputs inputs{.work = kernel_work(candidate), .traffic = traffic};
+  inputs.blocks = std::max(block_count(candidate), 1.0);
+  inputs.warps = std::max(ceil_div(candidate.threads, 32), 1);
+  inputs.blocks_per_sm = blocks_per_sm(
+      device, candidate.threads, registers > 0 ? registers : inputs.work.estimated_registers, candidate.smem_bytes);
+  return inputs;
+}
+
 CostBreakdown predict(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
                       int registers) {
-  const KernelWork work = kernel_work(candidate);
-  const SmRates rates = sm_rates(device, work.warpgroup_products);
-  const int warps = std::max(ceil_div(candidate.threads, 32), 1);
+  const FamilyCalibration* family =
+      device.calibration == nullptr ? nullptr : device.calibration->find(family_name(candidate.spec));
+  return predict(cost_inputs(candidate, traffic, device, registers), device,
+                 family == nullptr ? CostFactors{} : family->factors);
+}
+
+CostBreakdown predict(const CostInputs& inputs, const DeviceSpec& device, const CostFactors& factors) {
+  const SmRates rates = sm_rates(device, inputs.work.warpgroup_products);
   CostBreakdown cost;
-  cost.launch_us = device.launch_us;
-  cost.floor_us = floor_us(traffic, device, work.mma_in_flight > 0);
-  cost.blocks = std::max(block_count(candidate), 1.0);
-  cost.blocks_per_sm = blocks_per_sm(device, candidate.threads, registers > 0 ? registers : work.estimated_registers,
-                                     candidate.smem_bytes);
+  cost.launch_us = factors.launch * device.launch_us;
+  cost.floor_us = floor_us(inputs.traffic, device, inputs.work.tensor_flops > 0);
+  cost.blocks = inputs.blocks;
+  cost.blocks_per_sm = inputs.blocks_per_sm;
   if (cost.blocks_per_sm == 0) {
     cost.total_us = std::numeric_limits<double>::infinity();
     return cost;
@@ -138,20 +158,22 @@ CostBreakdown predict(const KernelCandidate& candidate, const KernelTraffic& tra
   cost.waves = cost.blocks / (static_cast<double>(std::max(device.sm_count, 1)) * cost.blocks_per_sm);
   cost.tail = cost.waves / std::ceil(cost.waves);
   cost.sm_share = std::min(1.0, cost.waves);
-  cost.memory_us = traffic.bytes / (positive(device.memory_gbps, 1) * kReachableBandwidth * 1e3);
-  add_sm_times(cost, work, warps, device, rates);
-  cost.combine_us = combine_us(work, cost.blocks, device, rates);
-  cost.total_us = cost.launch_us + std::max({cost.memory_us, cost.sm_us, cost.floor_us}) + cost.combine_us;
+  cost.memory_us =
+      factors.memory * inputs.traffic.bytes / (positive(device.memory_gbps, 1) * kReachableBandwidth * 1e3);
+  add_sm_times(cost, inputs, device, rates, factors);
+  cost.combine_us = factors.combine * combine_us(inputs.work, cost.blocks, device, rates);
+  cost.total_us =
+      cost.launch_us + std::max(join({cost.memory_us, cost.sm_us}, factors.overlap), cost.floor_us) + cost.combine_us;
   return cost;
 }
 
 std::string describe(const CostBreakdown& cost) {
   return fmt::format(
       "{:.2f} us: launch {:.2f}, memory {:.2f}, SM {:.2f} (tensor {:.2f}, smem {:.2f}, fp32 {:.2f}, L2 {:.2f}, latency "
-      "{:.2f}), combine {:.2f}; floor {:.2f}; {:.0f} blocks, {} per SM, {:.2f} waves, tail {:.0f}%",
+      "{:.2f}, chain {:.2f}), combine {:.2f}; floor {:.2f}; {:.0f} blocks, {} per SM, {:.2f} waves, tail {:.0f}%",
       cost.total_us, cost.launch_us, cost.memory_us, cost.sm_us, cost.tensor_us, cost.smem_us, cost.scalar_us,
-      cost.l2_us, cost.latency_us, cost.combine_us, cost.floor_us, cost.blocks, cost.blocks_per_sm, cost.waves,
-      cost.tail * 100);
+      cost.l2_us, cost.latency_us, cost.chain_us, cost.combine_us, cost.floor_us, cost.blocks, cost.blocks_per_sm,
+      cost.waves, cost.tail * 100);
 }
 
 }  // namespace duet

@@ -4,8 +4,10 @@
 
 #include <string>
 
+#include "codegen/calibration.h"
 #include "codegen/candidate.h"
 #include "codegen/device_spec.h"
+#include "tuner/kernel_work.h"
 
 namespace duet {
 
@@ -36,24 +38,39 @@ struct CostBreakdown {
   double scalar_us = 0;   //   fp32 pipes
   double l2_us = 0;       //   bytes from L2, re-reads by other tiles included
   double latency_us = 0;  //   dependent loads not hidden by the stages in flight
-  double sm_us = 0;       // the busiest SM's time: the largest of the above per step, plus filling the pipeline
+  double chain_us = 0;    //   instructions of a warp that wait for each other
+  double sm_us = 0;       // the busiest SM's time: the above joined, plus what a block spends once
   double combine_us = 0;  // split-K: partial tiles written, read and added
   double launch_us = 0;
-  double total_us = 0;  // launch + max(memory, sm, floor) + combine
+  double total_us = 0;  // launch + memory and sm joined, the floor at least, + combine
 };
 
+// What a prediction is computed from, so that many can be made of one candidate with other factors.
+struct CostInputs {
+  KernelWork work;
+  KernelTraffic traffic;
+  double blocks = 1;
+  int warps = 1;  // of a block
+  int blocks_per_sm = 0;
+};
 // `registers` 0: estimated from the tile. The candidate must be feasible.
-//
-// The busiest SM gets b = ceil(blocks / SMs) blocks and holds r = min(b, blocks per SM) at once. With r resident, one
-// step of the k-loop takes
-//   max( r flops / tensor rate, r smem bytes / 128 B per clock, r ops / fp32 rate, r L2 bytes / 32 B per clock,
-//        latency / loads in flight )
-// where the tensor rate falls when the resident warps have too few independent products to cover the latency of one
-// (Little's law), and b blocks take floor(b / r) rounds of r and one of the rest. Figures: 128 B per clock and SM of
-// shared memory and occupancy rules from the CUDA programming guide; L2 at 32 B per clock and SM, a DRAM latency of
-// 600 ns and mma.sync at 62% of the peak from sm_90 on from published microbenchmarks of A100 and H100.
+CostInputs cost_inputs(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
+                       int registers = 0);
+
+// The busiest SM gets b = ceil(blocks / SMs) blocks and holds r = min(b, blocks per SM) at once. r that start together
+// take the latency of a first load, then
+//   norm( r flops / tensor rate, r smem bytes / 128 B per clock, r ops / fp32 rate, r L2 bytes / 32 B per clock,
+//         steps * latency / loads in flight, chain * crowding ) + block * crowding
+// where norm(x...) = (sum of x^p)^(1/p), chain and block are the clocks of KernelWork, and crowding is 1 until the warps
+// that are resident want more issue slots than there are (copies want all of a quarter of the SM). b blocks take
+// floor(b / r) such rounds and one of the rest; rounds after the first hold average blocks. DRAM's time joins the SM's
+// in the same norm. Every term has a factor (CostFactors; `device.calibration` gives those of the family, 1 where it
+// does not). Figures: 128 B per clock and SM of shared memory and occupancy rules from the CUDA programming guide; L2 at
+// 32 B per clock and SM and mma.sync at 62% of the peak from sm_90 on from published microbenchmarks of A100 and H100;
+// clocks and the latency of a load set by hand on spaces recorded on an H100 (docs/cost-model.md).
 CostBreakdown predict(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
                       int registers = 0);
+CostBreakdown predict(const CostInputs& inputs, const DeviceSpec& device, const CostFactors& factors);
 
 std::string describe(const CostBreakdown& cost);
 

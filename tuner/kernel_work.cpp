@@ -8,32 +8,40 @@
 namespace duet {
 namespace {
 
-constexpr double kHalf = 2;                  // bytes of an f16 or bf16 element
-constexpr double kActivationOps = 12;        // fp32 instructions of a GELU with its exponential and reciprocal
-constexpr double kCopyOps = 5;               // addresses and the copy itself, of 16 bytes by a thread
-constexpr double kRowPassOps = 8;            // sum, sum of squares, scale, shift and conversions of one element
-constexpr double kSoftmaxOps = 8;            // scale, maximum, exponential, sum and conversion of one score
-constexpr double kVectorBytesInFlight = 64;  // four 16-byte loads a thread, as the row templates unroll them
+constexpr double kHalf = 2;              // bytes of an f16 or bf16 element
+constexpr double kActivationOps = 12;    // fp32 instructions of a GELU with its exponential and reciprocal
+constexpr double kCopyOps = 5;           // addresses and the copy itself, of 16 bytes by a thread
+constexpr double kAttentionCopyOps = 6;  // the same with the head's columns
+constexpr double kCopyClocks = 18;       // that a warp spends on a copy of 16 bytes a lane
+constexpr double kRowPassOps = 6;        // one element on one pass over its row: conversion, sum, scale and shift
+constexpr double kSoftmaxOps = 8;        // scale, maximum, exponential, sum and conversion of one score
 
 int clamp_registers(double registers) { return static_cast<int>(std::clamp(registers, 32.0, 255.0)); }
 
-// Row kernels stream: each step keeps kVectorBytesInFlight a thread in flight.
-int streaming_steps(double bytes, int threads) {
-  return std::max(1, static_cast<int>(bytes / (kVectorBytesInFlight * std::max(threads, 1)) + 0.999));
-}
-
 // One tile of k: a barrier, then for each of a warp's k steps the operands from shared memory and the products, and
-// what its threads copy. Constants set by hand on candidates recorded on an H100
-// (docs/performance.md).
-double chain_clocks(const GemmConfig& config) {
+// what its threads copy. With the tensor memory accelerator a warp waits for the tile alone, not for the other warps.
+// Where a warp has one k step of a tile, nothing runs while its fragments come.
+void add_chain(KernelWork& work, const GemmConfig& config) {
   const GemmTile& tile = config.tile;
-  // A warpgroup's products of a tile are asked for at once, and the next tile's while they run.
-  if (config.wgmma()) return 60 + 16 * config.statistics_registers();
-  const double k_steps = tile.block_k / 16.0 / tile.warps_k;
-  const double fragments_m = config.warp_m() / 16.0, products = fragments_m * config.warp_n() / 8;
-  const double statistics = config.op.layer_norm ? 10 * fragments_m : 0;
-  const double copies = (tile.block_m + tile.block_n) * tile.block_k / 8.0 / config.threads();
-  return 60 + k_steps * (40 + 7 * products + statistics) + (config.tma() ? 0 : 40 + 6 * copies);
+  const double steps = work.iterations, warps = config.math_threads() / 32.0;
+  const double k_steps = steps * tile.block_k / 16.0 / tile.warps_k;
+  const double fragments_m = config.warp_m() / 16.0, fragments_n = config.warp_n() / 8.0;
+  work.sync_clocks = steps * (config.tma() ? 40 : 100 + 8 * warps);
+  work.math_clocks = k_steps * (7 * fragments_m * fragments_n + 8 * fragments_m + 4 * fragments_n);
+  if (config.wgmma()) {  // the products of a tile are asked for at once, and the next tile's while they run
+    work.math_clocks = steps * 20;
+  } else if (tile.block_k == 16 * tile.warps_k) {
+    work.math_clocks += steps * 80;
+  }
+  if (config.op.layer_norm) work.row_clocks = k_steps * 10 * fragments_m;
+  if (!config.tma()) {
+    const double a_copies = tile.block_m * tile.block_k / 8.0 / config.math_threads();
+    const double copies = a_copies + tile.block_n * tile.block_k / 8.0 / config.math_threads();
+    work.copy_clocks = steps * (60 + kCopyClocks * copies + (config.op.a == GemmA::patches ? 30 * a_copies : 0));
+  }
+  const double a_chunk = 40 + 20 * (tile.warps_k - 1) + (config.op.activation != Activation::none ? 40 : 0) +
+                         (config.op.residual ? 20 : 0);
+  work.block_clocks = 150 + config.chunks_per_thread() * a_chunk;
 }
 
 KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandidate&) {
@@ -53,11 +61,10 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   work.scalar_ops =
       m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps) + (spec.op.layer_norm ? m * depth * 3 : 0);
   if (!config.tma()) work.scalar_ops += (m + n) * depth / 8 * kCopyOps;
-  work.chain_clocks = chain_clocks(config);
   work.store_bytes = m * n * kHalf;
   work.iterations = std::max(steps, 1);
   work.loads_ahead = std::max(tile.stages - 1, 1);
-  work.mma_in_flight = std::max(config.warp_m() / 16, 1) * std::max(config.warp_n() / 8, 1) * tile.warps_k;
+  add_chain(work, config);
   // Accumulators, two k-steps of operands, addresses.
   const double warp_m = config.warp_m(), warp_n = config.warp_n();
   work.estimated_registers = clamp_registers(warp_m * warp_n / 32 + (warp_m + warp_n) * 16 * 2 / 64 + 48);
@@ -69,38 +76,94 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   return work;
 }
 
+// Steps over the keys of the longest block of queries, and of the average one: a causal block ends at its diagonal.
+struct KeySteps {
+  int longest;
+  double average;
+};
+KeySteps key_steps(const AttentionConfig& config, const AttentionParams& params) {
+  const int blocks = std::max(ceil_div(params.queries, config.block_q()), 1);
+  const int all = std::max(ceil_div(params.keys, config.tile.block_kv), 1);
+  if (!config.causal()) return {all, static_cast<double>(all)};
+  double sum = 0;
+  int longest = 1;
+  for (int block = 0; block < blocks; ++block) {
+    const int keys = std::min(params.keys, (block + 1) * config.block_q());
+    longest = std::max(longest, ceil_div(keys, config.tile.block_kv));
+    sum += std::max(ceil_div(keys, config.tile.block_kv), 1);
+  }
+  return {longest, sum / blocks};
+}
+
+// A thread's copies lie a fixed number of rows apart. Where that is no multiple of 8, the rows after which the swizzle
+// of shared memory repeats, each needs an address of its own.
+bool has_regular_copies(const AttentionConfig& config) {
+  const int vectors = config.op.head_dim / 8;
+  return (vectors & (vectors - 1)) == 0 && config.threads() / vectors % 8 == 0;
+}
+
 KernelWork work_of(const AttentionSpec& spec, const AttentionTile& tile, const KernelCandidate&) {
   const AttentionConfig config{spec.op, tile};
-  const int steps = std::max(ceil_div(spec.params.keys, tile.block_kv), 1);
-  const double queries = config.block_q(), keys = static_cast<double>(steps) * tile.block_kv;
+  const KeySteps steps = key_steps(config, spec.params);
+  const double queries = config.block_q(), keys = static_cast<double>(steps.longest) * tile.block_kv;
   const double width = config.padded_head_dim();
+  const double copies = (2 * keys + queries) * spec.op.head_dim / 8.0 * (has_regular_copies(config) ? 1 : 2);
   KernelWork work;
   work.tensor_flops = 4 * queries * keys * width;
-  work.scalar_ops = queries * keys * kSoftmaxOps;
+  work.scalar_ops = queries * keys * kSoftmaxOps + copies * kAttentionCopyOps;
   work.load_bytes = (2 * keys + queries) * spec.op.head_dim * kHalf;
   work.store_bytes = queries * spec.op.head_dim * kHalf;
   work.smem_read_bytes = tile.warps * 2 * keys * width * kHalf;
-  work.iterations = steps;
+  work.iterations = steps.longest;
   work.loads_ahead = std::max(tile.stages - 1, 1);
-  work.mma_in_flight = std::max(tile.block_kv / 8, 1);
+  work.later_share = steps.average / steps.longest;
+  work.sync_clocks = 120.0 * steps.longest;  // two barriers
+  work.math_clocks = 7 * 2 * (width / 16) * (keys / 8);
+  work.row_clocks = 40.0 * steps.longest + 3 * keys;
+  work.copy_clocks = copies * kCopyClocks / config.threads();
+  work.block_clocks = 200 + 1.25 * width + 40 * tile.stages;
   work.estimated_registers = clamp_registers(width / 2 + tile.block_kv / 2.0 + width / 4 + 48);
   return work;
 }
 
-KernelWork row_work(double rows, double columns, double reads, double written_bytes, int threads) {
+// Rows of a team of warps (templates/common/row.cuh): each lane keeps up to `cached` vectors of 8 elements in
+// registers, all of them loaded at once whether the row has them or not, and reads the others again on each pass.
+struct RowShape {
+  int rows_per_block, warps_per_row, cached_vectors, columns, passes;
+  double read_bytes, written_bytes;  // an element
+};
+KernelWork row_work(const RowShape& shape) {
+  const int lanes = shape.warps_per_row * 32, threads = lanes * shape.rows_per_block;
+  const int vectors = ceil_div(ceil_div(shape.columns, 8), lanes);  // a lane's
+  const double uncached = std::max(0, vectors - shape.cached_vectors), slots = std::max(vectors, shape.cached_vectors);
+  const double sources = shape.read_bytes / kHalf;
+  constexpr double kHitShare = 0.3;  // of an SM's intake that a vector read again costs: most are still in L1
   KernelWork work;
-  work.load_bytes = rows * columns * reads;
-  work.store_bytes = rows * columns * written_bytes;
-  work.scalar_ops = rows * columns * kRowPassOps;
-  work.iterations = streaming_steps(work.load_bytes, threads);
-  work.estimated_registers = 56;
+  work.load_bytes = shape.rows_per_block * shape.columns * shape.read_bytes +
+                    threads * (slots - vectors) * 8 * shape.read_bytes +
+                    threads * uncached * 8 * shape.read_bytes * (shape.passes - 1) * kHitShare;
+  work.store_bytes = shape.rows_per_block * shape.columns * shape.written_bytes;
+  work.scalar_ops = threads * slots * 8 * shape.passes * kRowPassOps;
+  // A vector on one pass; one that is read again waits for it.
+  work.math_clocks = (slots + uncached * sources) * shape.passes * 100 + shape.cached_vectors * sources * 20;
+  if (shape.passes > 1) {  // reductions over the row
+    work.sync_clocks = (shape.passes - 1) * (shape.warps_per_row > 1 ? 120 : 60);
+    work.row_clocks = vectors * 200;
+  }
+  work.block_clocks = 200 + threads / 4.0;
+  work.estimated_registers = (shape.passes > 1 ? 46 : 24) + 8 * shape.cached_vectors;
   return work;
 }
 
-KernelWork work_of(const NormSpec& spec, const NormTile& tile, const KernelCandidate& candidate) {
+KernelWork work_of(const NormSpec& spec, const NormTile& tile, const KernelCandidate&) {
   const double input = dtype_bytes(spec.op.dtype), output = dtype_bytes(spec.op.out_dtype);
-  return row_work(tile.rows_per_block, spec.params.columns, input * (spec.op.residual ? 2 : 1),
-                  output + (spec.op.residual ? input : 0), candidate.threads);
+  return row_work({.rows_per_block = tile.rows_per_block,
+                   .warps_per_row = tile.warps_per_row,
+                   .cached_vectors = tile.cached_vectors,
+                   .columns = spec.params.columns,
+                   .passes = spec.op.function == RowFunction::l2_normalize ? 2 : 3,
+                   .read_bytes = input * (spec.op.residual ? 2 : 1),
+                   .written_bytes = output + (spec.op.residual ? input : 0)});
 }
 
 double step_ops(PointwiseStep step) {
@@ -129,29 +192,47 @@ KernelWork work_of(const PointwiseSpec& spec, const PointwiseTile& tile, const K
   work.load_bytes = elements * reads;
   work.store_bytes = elements * width;
   work.scalar_ops = elements * ops;
-  work.iterations = streaming_steps(work.load_bytes, candidate.threads);
+  work.copy_clocks = tile.vectors_per_thread * reads / width * 10;
+  work.math_clocks = tile.vectors_per_thread * ops * 8;
+  work.block_clocks = 200 + candidate.threads / 4.0;
   work.estimated_registers = 40;
   return work;
 }
 
-KernelWork work_of(const EmbeddingSpec& spec, const EmbeddingTile& tile, const KernelCandidate& candidate) {
+KernelWork work_of(const EmbeddingSpec& spec, const EmbeddingTile& tile, const KernelCandidate&) {
   const double width = dtype_bytes(spec.op.dtype);
-  KernelWork work =
-      row_work(tile.rows_per_block, spec.params.columns, width * (spec.op.position ? 2 : 1), width, candidate.threads);
-  if (spec.op.source == EmbeddingSource::tokens) work.iterations += 1;  // the row waits for its id
+  KernelWork work = row_work({.rows_per_block = tile.rows_per_block,
+                              .warps_per_row = tile.warps_per_row,
+                              .cached_vectors = tile.cached_vectors,
+                              .columns = spec.params.columns,
+                              .passes = spec.op.layer_norm ? 3 : 1,
+                              .read_bytes = width * (spec.op.position ? 2 : 1),
+                              .written_bytes = width});
+  if (spec.op.source == EmbeddingSource::tokens) work.block_clocks += 400;  // the row waits for its id
   return work;
 }
 
 KernelWork work_of(const HeadSpec& spec, const HeadTile& tile, const KernelCandidate& candidate) {
+  const HeadConfig config{spec.op, tile};
   const double columns = spec.params.columns, width = dtype_bytes(spec.op.dtype);
   const double pooled_rows = spec.op.pool == PoolKind::mean ? spec.params.tokens : 1;
   const double outputs = spec.op.project ? std::min(tile.columns_per_block, std::max(spec.params.outputs, 1)) : 0;
+  const double pooled = ceil_div(HeadConfig::kMaxColumns / 8, config.threads());  // vectors that a lane keeps
   KernelWork work;
   work.load_bytes = (pooled_rows + outputs) * columns * width;
   work.store_bytes = (spec.op.project ? outputs : columns) * dtype_bytes(spec.op.out_dtype);
-  work.scalar_ops = (pooled_rows * 2 + outputs * 2 + (spec.op.layer_norm ? kRowPassOps : 0)) * columns;
-  work.iterations = streaming_steps(work.load_bytes, candidate.threads) + 1;  // the products wait for the row
-  if (spec.op.pool == PoolKind::eot) work.iterations += 1;                    // the row waits for its position
+  work.copy_clocks = pooled * 40 * pooled_rows;
+  work.sync_clocks = 160 + 8.0 * tile.warps;
+  work.row_clocks = pooled * 60;
+  work.scalar_ops = config.threads() * pooled * pooled_rows * 80;
+  work.block_clocks = 300 + (spec.op.pool == PoolKind::eot ? 600 : 0);  // the row waits for its position
+  if (spec.op.project) {
+    const double in_flight = config.columns_in_flight(), groups = config.columns_per_warp() / in_flight;
+    const double steps = groups * ceil_div(ceil_div(spec.params.columns, 8), 32);
+    work.iterations += static_cast<int>(steps);  // the products wait for the row
+    work.math_clocks = steps * (in_flight * 30 + 20) + groups * in_flight * 60;
+    work.scalar_ops += config.threads() * steps * in_flight * 30;
+  }
   if (spec.op.project && spec.op.normalize) {
     work.combine_bytes = 4.0 * spec.params.batch * spec.params.outputs;
     work.combine_blocks = std::max(candidate.grid.x, 1);
@@ -162,11 +243,13 @@ KernelWork work_of(const HeadSpec& spec, const HeadTile& tile, const KernelCandi
 KernelWork work_of(const SimilaritySpec& spec, const SimilarityTile&, const KernelCandidate& candidate) {
   const double logits = static_cast<double>(spec.params.images) * spec.params.texts;
   const double logits_per_block = logits / std::max(block_count(candidate), 1.0);
+  const double vectors = ceil_div(ceil_div(spec.params.columns, 8), 32);
   KernelWork work;
   work.load_bytes = logits_per_block * spec.params.columns * 8;
   work.store_bytes = logits_per_block * 4;
   work.scalar_ops = logits_per_block * spec.params.columns * 2;
-  work.iterations = streaming_steps(work.load_bytes, candidate.threads);
+  work.math_clocks = vectors * 80;
+  work.block_clocks = 300 + candidate.threads / 4.0;
   work.estimated_registers = 40;
   return work;
 }

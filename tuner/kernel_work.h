@@ -6,17 +6,23 @@
 namespace duet {
 
 struct KernelWork {
-  // Of one block.
+  // Of one block, the longest where they differ.
   double tensor_flops = 0;          // executed by tensor cores, padding included
+  bool warpgroup_products = false;  // at their full rate, which mma.sync does not reach from sm_90 on
   double scalar_ops = 0;            // fp32 instructions times lanes
   double load_bytes = 0;            // from L2: an operand read by several blocks counts for each
   double store_bytes = 0;           // to L2
   double smem_read_bytes = 0;       // by the loads of tensor operands
   int iterations = 1;               // loading steps, each depending on a free buffer
   int loads_ahead = 1;              // steps whose loads are in flight together
-  double chain_clocks = 0;          // of one iteration: instructions of a warp that wait for each other
-  int mma_in_flight = 0;            // independent m16n8k16 products of one warp; 0 without tensor work
-  bool warpgroup_products = false;  // at the tensor cores' full rate where mma.sync does not reach it
+  // Clocks of a warp's instructions that wait for each other, over all steps. Set by hand from the templates' loops;
+  // a calibration scales each kind (CostFactors).
+  double sync_clocks = 0;   // barriers
+  double math_clocks = 0;   // products, with the fragments they take from shared memory
+  double row_clocks = 0;    // row statistics, softmax
+  double copy_clocks = 0;   // copies that threads make, with their addresses
+  double block_clocks = 0;  // once a block: before its first step and after its last
+  double later_share = 1;   // of this work that the average block has
   // Of the whole launch: blocks that meet at counters and combine partial results.
   double combine_bytes = 0;      // written, then read again by the last to arrive
   int combine_blocks = 1;        // that share one result; 1: none

@@ -58,7 +58,8 @@ TEST(DeviceSpec, ShipsEveryModule) {
                                              "jetson-thor-t4000",
                                              "jetson-thor-t5000",
                                              "jetson-tx2",
-                                             "jetson-xavier-nx"};
+                                             "jetson-xavier-nx",
+                                             "nvidia-h100-80gb-hbm3"};
   EXPECT_EQ(list_devices(kDevices), expected);
   for (const std::string& name : expected) EXPECT_EQ(load_device(kDevices, name).name, name);
 }
