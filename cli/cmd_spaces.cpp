@@ -1,4 +1,4 @@
-// `duet spaces`: list what was tried and timed of each problem, and write it as recorded spaces.
+// `duet spaces`: list what was tried and timed of each problem, write it as recorded spaces, and learn from them.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/gzip.h"
 #include "cli/command.h"
+#include "cli/spaces_commands.h"
 #include "runtime/plan_store.h"
 #include "tuner/recorded_space.h"
 
@@ -86,11 +87,14 @@ void add_export(CLI::App& spaces, const std::shared_ptr<StoreFlags>& store, cons
 }  // namespace
 
 void add_spaces_command(CLI::App& app, const GlobalFlags& global) {
-  CLI::App* command = app.add_subcommand("spaces", "List or export what tuning measured of every candidate");
+  CLI::App* command = app.add_subcommand(
+      "spaces", "List or export what tuning measured of every candidate; calibrate and judge predictions");
   command->require_subcommand(1);
   auto store = std::make_shared<StoreFlags>();
   add_list(*command, store, global);
   add_export(*command, store, global);
+  add_spaces_fit(*command, global);
+  add_spaces_judge(*command, global);
 }
 
 }  // namespace duet
