@@ -95,6 +95,7 @@ void add_spaces_command(CLI::App& app, const GlobalFlags& global) {
   add_export(*command, store, global);
   add_spaces_fit(*command, global);
   add_spaces_judge(*command, global);
+  add_spaces_transfer(*command, global);
 }
 
 }  // namespace duet

@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "cli/target.h"
 #include "cli/version.h"
+#include "cli/warm_report.h"
 #include "tuner/search.h"
 #include "tuner/tuning_session.h"
 
@@ -39,6 +40,7 @@ struct TuneFlags {
   int jobs = 0;
   std::uint64_t seed = 1;
   bool no_baseline = false;
+  std::string warm_from = "auto";
   std::string isolation = "process";
   double candidate_timeout_s = 0;
   std::optional<std::uint64_t> drill_seed;
@@ -107,6 +109,12 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->group("Search");
   command
+      .add_option("--warm-from", flags.warm_from,
+                  "Whose best candidates are tried first where time is measured: auto (other devices and shapes of the "
+                  "store), none, or another database or .duet file")
+      ->capture_default_str()
+      ->group("Search");
+  command
       .add_option("--isolation", flags.isolation,
                   "Where candidates run and compile: process (a fault costs one candidate) or none (this process)")
       ->capture_default_str()
@@ -171,6 +179,7 @@ nlohmann::json report_json(const TuneReport& report) {
       {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"reused", report.reused},
       {"plan", plan_json(report.plan)}};
   if (!report.drill.empty()) json["drill"] = drill_json(report.drill);
+  if (!report.warm.empty()) json["warm_start"] = warm_json(report.warm);
   return json;
 }
 
@@ -185,6 +194,7 @@ void print_report(const char* what, const TuneReport& r) {
       : r.reused    ? "; all was known, the plan is an earlier run's"
                     : "");
   if (!r.drill.empty()) fmt::print(stderr, "{}", drill_text(r.drill));
+  if (!r.warm.empty()) fmt::print(stderr, "{}: {}\n", what, warm_text(r.warm));
 }
 
 void tune(const TuneFlags& flags, const GlobalFlags& global) {
@@ -200,6 +210,12 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
   PlanStore store = PlanStore::open(flags.store.database, PlanStore::Mode::tune);
   TuningSession session(target.device.get(), target.compiler.get(), store);
   session.set_stop_flag(catch_interrupts());
+  std::optional<PlanStore> elsewhere;
+  if (flags.warm_from == "none") {
+    session.set_warm_store(nullptr);
+  } else if (flags.warm_from != "auto") {
+    session.set_warm_store(&elsewhere.emplace(PlanStore::open(flags.warm_from, PlanStore::Mode::read_only)));
+  }
   nlohmann::json out;
   std::optional<TuneReport> baseline;
   if (!flags.no_baseline) {
@@ -219,7 +235,8 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
   if (global.json) {
     fmt::print("{}\n", out.dump(2));
   } else {
-    fmt::print("{}\nstored as plan {} in {}\n", describe_plan(report.plan), id, flags.store.database.string());
+    fmt::print("{}\n", describe_plan(report.plan));
+    fmt::print("stored as plan {} in {}\n", id, flags.store.database.string());
   }
 }
 

@@ -17,6 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
 constexpr int kPredictedCandidates = 8;  // compiled per kernel where nothing can be measured
+constexpr int kWarmCandidates = 5;       // known from elsewhere, tried first; of few at most half
 
 bool stopped(const SearchLimits& limits) { return limits.stop != nullptr && limits.stop->load(); }
 
@@ -154,7 +155,7 @@ const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
   search.limits = adjusted(asked);
   if (adopt_settled(search.limits)) return winner_;
   const int limit = search.limits.max_candidates;
-  search.strategy = make_strategy(search.limits.strategy, points_, tools_.seed);
+  search.strategy = make_search(search.limits);
   const bool by_gain = limit == 0 && tools_.measurer != nullptr && !search.limits.first_valid;
   if (by_gain && search.limits.min_gain > 0) {
     search.rule = GainRule(search.limits.min_gain);
@@ -165,8 +166,36 @@ const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
   if (search.around) learn_known(search);
   run(search, on_candidate);
   race_finalists(search);
+  note_warm_start(*search.strategy);
   log_.flush();
   return winner_;
+}
+
+// Only where time is measured: elsewhere the model decides, and would not be helped.
+std::unique_ptr<WarmStrategy> KernelTuner::make_search(const SearchLimits& limits) {
+  std::vector<std::size_t> first;
+  if (tools_.known != nullptr && tools_.measurer != nullptr && !limits.first_valid) {
+    if (known_.empty()) known_ = tools_.known->of(problem_.name, tools_.device_name);
+    const int most = limits.max_candidates > 0 ? std::min(kWarmCandidates, limits.max_candidates / 2) : kWarmCandidates;
+    std::vector<std::string> configs;
+    std::vector<double> predicted_us;
+    for (std::size_t index = 0; index < feasible_.size() && !known_.empty(); ++index) {
+      configs.push_back(config_text(feasible_[index].tile));
+      predicted_us.push_back(points_[index].predicted_us);
+    }
+    first = warm_order(known_, configs, predicted_us, static_cast<std::size_t>(most));
+  }
+  return std::make_unique<WarmStrategy>(std::move(first), make_strategy(limits.strategy, points_, tools_.seed));
+}
+
+void KernelTuner::note_warm_start(const WarmStrategy& search) {
+  if (!search.best_first_us() || best_measured_us() <= 0) return;
+  counts_.warm.push_back({.problem = problem_.name,
+                          .from_device = known_.front().device,
+                          .from_problem = known_.front().problem,
+                          .candidates = search.first_count(),
+                          .best_first_us = *search.best_first_us(),
+                          .best_us = best_measured_us()});
 }
 
 void KernelTuner::run(Search& search, const std::function<void(int, int)>& on_candidate) {

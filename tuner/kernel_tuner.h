@@ -24,6 +24,7 @@
 #include "tuner/search/neighbourhood.h"
 #include "tuner/search_mark.h"
 #include "tuner/verifier.h"
+#include "tuner/warm_start.h"
 
 namespace duet {
 
@@ -33,6 +34,7 @@ struct TunerTools {
   Measurer* measurer = nullptr;  // times; only with a device
   CompilePool* pool = nullptr;   // null where the device compiles for itself
   PlanStore* store = nullptr;
+  const KnownSpaces* known = nullptr;  // from elsewhere, to be tried first
   DeviceSpec spec;
   std::string device_name;  // device_text
   std::string compiler;     // its version, part of a source's identity
@@ -45,6 +47,7 @@ struct TuneCounts {
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, refused = 0, failed = 0;
   double compile_s = 0, verify_s = 0, measure_s = 0;  // waited for the compiler, verifying, timing
   std::vector<DrillOutcome> drill;                    // of the faulty candidates that were tried
+  std::vector<WarmOutcome> warm;                      // of the problems that began with what is known from elsewhere
 };
 
 // How far one search goes.
@@ -93,7 +96,7 @@ class KernelTuner {
   // What is under way in one call of tune().
   struct Search {
     SearchLimits limits;
-    std::unique_ptr<SearchStrategy> strategy;
+    std::unique_ptr<WarmStrategy> strategy;
     GainRule rule{0};
     std::optional<Neighbourhood> around;  // where the rule may end it: looks at what lies around the best before
     bool ending = false;                  // by the rule
@@ -113,6 +116,8 @@ class KernelTuner {
   PlantedFault fault_of(std::size_t index) const;
   KernelSource source_of(std::size_t index) const;
   SearchLimits adjusted(SearchLimits limits) const;
+  std::unique_ptr<WarmStrategy> make_search(const SearchLimits& limits);
+  void note_warm_start(const WarmStrategy& search);
   void prepare_device(int count);
   bool may_go_on(const SearchLimits& limits) const;
 
@@ -160,6 +165,7 @@ class KernelTuner {
   SearchPoints points_;
   std::vector<std::size_t> order_;  // by predicted time
   std::vector<std::size_t> rank_;   // by index: its place in order_
+  std::vector<KnownSpace> known_;   // of this problem, from elsewhere
   std::vector<bool> tried_;
   std::unique_ptr<KernelVerifier> verifier_;
   std::optional<KernelWinner> winner_;

@@ -80,7 +80,8 @@ bool same_execution(Plan a, Plan b) {
 class Run {
  public:
   Run(Device* device, KernelCompiler* compiler, PlanStore& store, const TuneRequest& request,
-      const std::function<void(const TuneProgress&)>& observer, const std::atomic<bool>* stop)
+      const std::function<void(const TuneProgress&)>& observer, const std::atomic<bool>* stop,
+      const PlanStore* warm_store)
       : device_(device),
         store_(store),
         request_(request),
@@ -110,6 +111,7 @@ class Run {
     if (device != nullptr && device->info().can_measure) {
       measurer_ = std::make_unique<DeviceMeasurer>(*device, tools_.compiler);
       tools_.measurer = measurer_.get();
+      if (warm_store != nullptr) tools_.known = &known_.emplace(*warm_store);
     }
   }
 
@@ -441,6 +443,7 @@ class Run {
     report_.verify_s = counts_.verify_s;
     report_.measure_s = counts_.measure_s;
     report_.drill = counts_.drill;
+    report_.warm = counts_.warm;
     report_.elapsed_s = seconds_since(start_);
   }
 
@@ -487,6 +490,7 @@ class Run {
   TunerTools tools_;
   std::unique_ptr<CompilePool> pool_;
   std::unique_ptr<Measurer> measurer_;
+  std::optional<KnownSpaces> known_;
   TuneCounts counts_;
   std::vector<std::unique_ptr<KernelTuner>> tuners_;
   std::vector<ChosenKernel> chosen_;   // by problem
@@ -500,14 +504,16 @@ class Run {
 }  // namespace
 
 TuningSession::TuningSession(Device* device, KernelCompiler* compiler, PlanStore& store)
-    : device_(device), compiler_(compiler), store_(store) {}
+    : device_(device), compiler_(compiler), store_(store), warm_store_(&store) {}
 
 void TuningSession::set_observer(std::function<void(const TuneProgress&)> observer) { observer_ = std::move(observer); }
 
 void TuningSession::set_stop_flag(const std::atomic<bool>* stop) { stop_ = stop; }
 
+void TuningSession::set_warm_store(const PlanStore* store) { warm_store_ = store; }
+
 TuneReport TuningSession::tune(const TuneRequest& request) {
-  return Run(device_, compiler_, store_, request, observer_, stop_).run();
+  return Run(device_, compiler_, store_, request, observer_, stop_, warm_store_).run();
 }
 
 }  // namespace duet

@@ -22,6 +22,7 @@
 #include "tuner/fault_drill.h"
 #include "tuner/finalists.h"
 #include "tuner/kernel_compiler.h"
+#include "tuner/warm_start.h"
 
 namespace duet {
 
@@ -69,6 +70,7 @@ struct TuneReport {
   bool reused = false;              // the plan is an earlier run's: there was nothing left to try
   bool interrupted = false;         // the plan holds the best found until then
   std::vector<DrillOutcome> drill;  // with TuneRequest::drill_seed
+  std::vector<WarmOutcome> warm;    // of kernels whose search began with what is known from elsewhere
 };
 
 class TuningSession {
@@ -78,6 +80,9 @@ class TuningSession {
   void set_observer(std::function<void(const TuneProgress&)> observer);
   // When it turns true, the session finishes with what it has.
   void set_stop_flag(const std::atomic<bool>* stop);
+  // Whose candidates are tried first where a problem was not tuned on this device: the session's own store unless set;
+  // null: none. It must outlive the session.
+  void set_warm_store(const PlanStore* store);
 
   // Throws Error(no_result) naming the kernel when some kernel has no valid candidate, with the reasons counted.
   TuneReport tune(const TuneRequest& request);
@@ -88,6 +93,7 @@ class TuningSession {
   PlanStore& store_;
   std::function<void(const TuneProgress&)> observer_;
   const std::atomic<bool>* stop_ = nullptr;
+  const PlanStore* warm_store_;
 };
 
 }  // namespace duet

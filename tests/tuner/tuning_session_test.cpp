@@ -217,6 +217,32 @@ TEST_F(MeasuringSession, PlansAreVerifiedAndMeasured) {
   }
 }
 
+// A device that the store knows nothing of begins with what another one found, whatever the strategy.
+TEST_F(MeasuringSession, AnotherDevicesResultsAreTriedFirst) {
+  TuneRequest wide = request(add_graph());
+  wide.strategy = "exhaustive";
+  EXPECT_TRUE(tune(wide, &device_).warm.empty());
+  device_.mutable_info().fingerprint.module = "another";
+  const TuneReport second = tune(wide, &device_);
+  ASSERT_EQ(second.warm.size(), 1u);
+  EXPECT_EQ(second.warm[0].problem, kAddProblem);
+  EXPECT_EQ(second.warm[0].from_problem, kAddProblem);
+  EXPECT_NE(second.warm[0].from_device, device_text(second.plan.key.device));
+  EXPECT_GT(second.warm[0].candidates, 0);
+  EXPECT_GE(second.warm[0].regret(), 0);
+  EXPECT_EQ(second.verified, second.candidates - second.infeasible) << "the rest of the search is as without";
+
+  device_.mutable_info().fingerprint.module = "a third";
+  TuningSession cold(&device_, &compiler_, store_);
+  cold.set_warm_store(nullptr);
+  EXPECT_TRUE(cold.tune(wide).warm.empty());
+  PlanStore empty = PlanStore::open(folder_ / "empty.db", PlanStore::Mode::tune);
+  device_.mutable_info().fingerprint.module = "a fourth";
+  TuningSession elsewhere(&device_, &compiler_, empty);
+  elsewhere.set_warm_store(&store_);
+  EXPECT_EQ(elsewhere.tune(wide).warm.size(), 1u);
+}
+
 TEST_F(MeasuringSession, WhatWasMeasuredIsNotMeasuredAgain) {
   const TuneReport first = tune(request(add_graph()), &device_);
   const int launches = device_.launches;
