@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/calibrated.h"
 #include "cli/command.h"
 #include "cli/data_files.h"
 #include "cli/target.h"
@@ -98,7 +99,7 @@ void compile_all(const std::vector<GeneratedKernel>& kernels, KernelCompiler& co
 
 void generate(const GenerateFlags& flags, const GlobalFlags& global) {
   const Graph graph = flags.graph.load();
-  const DeviceSpec device = load_device(data_dir() / "devices", flags.target);
+  const DeviceSpec device = calibrated(load_device(data_dir() / "devices", flags.target));
   const std::vector<GeneratedKernel> kernels = generate_kernels(graph, flags, device);
   std::filesystem::create_directories(flags.output);
   write_sources(kernels, flags.output);

@@ -179,6 +179,9 @@ nlohmann::json report_json(const TuneReport& report) {
       {"measure_s", report.measure_s},   {"interrupted", report.interrupted}, {"reused", report.reused},
       {"plan", plan_json(report.plan)}};
   if (!report.drill.empty()) json["drill"] = drill_json(report.drill);
+  if (const auto& error = report.prediction_error)
+    json["prediction_error"] = {
+        {"median", error->median}, {"p90", error->p90}, {"covered", error->covered}, {"fitted_on", error->fitted_arch}};
   if (!report.warm.empty()) json["warm_start"] = warm_json(report.warm);
   return json;
 }
@@ -236,6 +239,8 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
     fmt::print("{}\n", out.dump(2));
   } else {
     fmt::print("{}\n", describe_plan(report.plan));
+    if (report.prediction_error)
+      fmt::print("predicted {:.0f} us {}\n", report.plan.figures.latency_us, describe(*report.prediction_error));
     fmt::print("stored as plan {} in {}\n", id, flags.store.database.string());
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "cli/calibrated.h"
 #include "cli/data_files.h"
 #include "emulator/emulator_device.h"
 #include "isolation/isolated_compiler.h"
@@ -88,7 +89,7 @@ Target open_gpu(int sms, const Isolation& isolation) {
   target.name = slice_target(sms);
   target.device = open_device(target.name, isolation);
   const DeviceInfo& info = target.device->info();
-  target.spec = live_device_spec(info);
+  target.spec = calibrated(live_device_spec(info));
   if (info.memory_gbps <= 0) {
     if (const double gbps = memory_gbps_of_board(info); gbps > 0) target.spec.memory_gbps = gbps;
   }
@@ -99,7 +100,7 @@ Target open_gpu(int sms, const Isolation& isolation) {
 Target open_emulator(const Isolation& isolation) {
   Target target;
   target.name = kEmulator;
-  target.spec = emulator_spec();
+  target.spec = calibrated(emulator_spec());
   target.device = open_device(target.name, isolation);
   return target;
 }
@@ -107,7 +108,7 @@ Target open_emulator(const Isolation& isolation) {
 Target open_described(const std::string& name, const Isolation& isolation) {
   Target target;
   target.name = name;
-  target.spec = load_device(data_dir() / "devices", name);
+  target.spec = calibrated(load_device(data_dir() / "devices", name));
   auto compiler = std::make_unique<DiskCachedNvrtc>(std::nullopt, isolation);
   if (const std::string why = compiler->why_unsupported(target.spec.arch); !why.empty())
     fail(ErrorKind::missing, "{}: {}", name, why);

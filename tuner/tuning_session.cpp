@@ -263,8 +263,14 @@ class Run {
                             .key = plan_key(request_.graph, request_.rules, request_.mode, fingerprint_)});
     plan.figures.environment = device_ != nullptr ? device_->environment_text() + ", " + tools_.compiler
                                                   : request_.device.module + ", " + tools_.compiler;
+    if (const auto error = predicted_error(plan)) plan.figures.environment += ", " + describe(*error);
     plan.figures.commit = request_.commit;
     return plan;
+  }
+
+  // Of figures that are predicted.
+  std::optional<PredictionError> predicted_error(const Plan& plan) const {
+    return tools_.measurer != nullptr ? std::nullopt : prediction_error(plan, request_.device);
   }
 
   void check_plan() {
@@ -444,6 +450,7 @@ class Run {
     report_.measure_s = counts_.measure_s;
     report_.drill = counts_.drill;
     report_.warm = counts_.warm;
+    report_.prediction_error = predicted_error(report_.plan);
     report_.elapsed_s = seconds_since(start_);
   }
 

@@ -22,6 +22,7 @@
 #include "tuner/fault_drill.h"
 #include "tuner/finalists.h"
 #include "tuner/kernel_compiler.h"
+#include "tuner/prediction_error.h"
 #include "tuner/warm_start.h"
 
 namespace duet {
@@ -67,10 +68,11 @@ struct TuneReport {
   Plan plan;
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
   double elapsed_s = 0, compile_s = 0, verify_s = 0, measure_s = 0;
-  bool reused = false;              // the plan is an earlier run's: there was nothing left to try
-  bool interrupted = false;         // the plan holds the best found until then
-  std::vector<DrillOutcome> drill;  // with TuneRequest::drill_seed
-  std::vector<WarmOutcome> warm;    // of kernels whose search began with what is known from elsewhere
+  bool reused = false;                              // the plan is an earlier run's: there was nothing left to try
+  bool interrupted = false;                         // the plan holds the best found until then
+  std::vector<DrillOutcome> drill;                  // with TuneRequest::drill_seed
+  std::vector<WarmOutcome> warm;                    // of kernels whose search began with what is known from elsewhere
+  std::optional<PredictionError> prediction_error;  // of a plan that was predicted
 };
 
 class TuningSession {

@@ -13,6 +13,7 @@
 #include "tests/support/temp_dir.h"
 #include "tuner/calibration_fit.h"
 #include "tuner/kernel_traffic.h"
+#include "tuner/prediction_error.h"
 #include "tuner/transfer.h"
 
 namespace duet {
@@ -194,6 +195,35 @@ TEST_F(RecordedFolders, RandomTrialsAreInExpectation) {
   ASSERT_EQ(results.size(), 1u);
   EXPECT_NEAR(results[0].random[0], 7.0 / 3, 1e-9);
   EXPECT_NEAR(results[0].random[1], 1, 1e-9);
+}
+
+// Each family's error weighs as much as its time; families without a figure are told as not covered.
+TEST(PredictionErrorOfAPlan, IsTheFamiliesWeightedByTime) {
+  Plan plan;
+  for (const auto& [family, us] :
+       std::vector<std::pair<std::string, double>>{{"gemm", 30}, {"head", 10}, {"norm", 10}}) {
+    PlanKernel& kernel = plan.kernels.emplace_back();
+    kernel.family = family;
+    PlanStep& step = plan.steps.emplace_back();
+    step.kernel = static_cast<int>(plan.kernels.size()) - 1;
+    step.predicted_us = us;
+  }
+  Calibration calibration;
+  calibration.arch = "sm_90";
+  calibration.families["gemm"].held_out = {.median = 0.1, .p90 = 0.4, .spaces = 1, .candidates = 9};
+  calibration.families["head"].held_out = {.median = 0.2, .p90 = 0.2, .spaces = 1, .candidates = 9};
+  calibration.families["norm"] = {};
+  DeviceSpec device;
+  device.arch = "sm_87";
+  EXPECT_FALSE(prediction_error(plan, device).has_value());
+  device.calibration = std::make_shared<const Calibration>(calibration);
+  const std::optional<PredictionError> error = prediction_error(plan, device);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_NEAR(error->median, 0.125, 1e-12);
+  EXPECT_NEAR(error->p90, 0.35, 1e-12);
+  EXPECT_NEAR(error->covered, 0.8, 1e-12);
+  EXPECT_EQ(describe(*error), "+- 35% (nine in ten kernels left out of the fit, sm_90; sm_87 itself was not measured)");
+  EXPECT_FALSE(prediction_error({}, device).has_value());
 }
 
 // The counts from the spec alone are those of the graph it came from.
