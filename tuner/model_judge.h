@@ -12,8 +12,8 @@ namespace duet {
 
 // A space with fewer timed candidates says little of an order: left out of what is judged.
 inline constexpr int kLeastJudged = 8;
-// With fewer, ten of them are half of the space or more: left out where the first ten are judged.
-inline constexpr int kLeastForTop = 20;
+// With fewer, ten of them are nearly the whole space: left out where the first ten are judged.
+inline constexpr int kLeastForTop = 12;
 inline constexpr std::size_t kTop = 10;       // of the model's order
 inline constexpr double kNearTheBest = 1.05;  // times the best of the space
 
