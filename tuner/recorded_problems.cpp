@@ -85,9 +85,12 @@ RecordedProblem make_problem(const ReplayedSpace& space, const DeviceSpec& devic
     constexpr double kUsPerMs = 1000;
     KernelTile tile = tile_of_point(family, space.points[i]);
     const KernelCandidate candidate = make_candidate(problem.spec, tile, device);
-    if (!candidate.infeasible.empty()) continue;
-    CostInputs inputs = cost_inputs(candidate, traffic, device);
-    if (inputs.blocks_per_sm == 0) continue;  // the estimate of its registers was too high
+    const bool runs = candidate.infeasible.empty();
+    const CostInputs inputs = runs ? cost_inputs(candidate, traffic, device) : CostInputs{};
+    if (inputs.blocks_per_sm == 0) {  // or the estimate of its registers was too high
+      ++problem.infeasible;
+      continue;
+    }
     problem.candidates.push_back({.tile = tile, .time_us = space.time_ms[i] * kUsPerMs, .inputs = inputs});
   }
   return problem;
@@ -130,6 +133,9 @@ RecordedSpaces read_recorded_spaces(const fs::path& folder, const fs::path& devi
     const ReplayedSpace space = read_replayed_space(file);
     try {
       RecordedProblem problem = make_problem(space, spaces.device);
+      if (problem.infeasible > 0)
+        spaces.skipped.push_back(fmt::format("{}: {} of its timed candidates, infeasible by the rules of this Duet",
+                                             file.filename().string(), problem.infeasible));
       if (!problem.candidates.empty()) spaces.problems.push_back(std::move(problem));
     } catch (const Error& reason) {
       spaces.skipped.push_back(fmt::format("{}: {}", file.filename().string(), reason.what()));

@@ -25,6 +25,7 @@ struct RecordedProblem {
   std::string name;  // problem_text
   KernelSpec spec;
   std::vector<RecordedCandidate> candidates;  // that were timed, in the file's order
+  int infeasible = 0;                         // timed ones that this Duet would not try
 };
 
 // One device's.
@@ -42,7 +43,8 @@ struct RecordedSpaces {
 DeviceSpec device_of_folder(const std::filesystem::path& folder, const std::filesystem::path& devices);
 
 // Every .csv and .csv.gz of the folder. A file whose name is no problem's, or whose tiles are of another version of the
-// family, is skipped and listed; a damaged one throws Error(input). Throws Error(input) when nothing can be read.
+// family, is skipped and listed, as are candidates that are infeasible by now; a damaged one throws Error(input).
+// Throws Error(input) when nothing can be read.
 RecordedSpaces read_recorded_spaces(const std::filesystem::path& folder, const std::filesystem::path& devices);
 
 }  // namespace duet

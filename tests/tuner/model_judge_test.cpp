@@ -94,8 +94,10 @@ TEST_F(RecordedFolders, TheFoldersNameSaysTheDevice) {
 
 TEST_F(RecordedFolders, ARowIsItsCandidate) {
   write(kWhole, "attention_f16_batch=1_heads=12_queries=50_keys=50_head_dim=64",
-        std::string(kHeader) + "4,64,2,0.002,1\n2,32,2,,1\n");
+        std::string(kHeader) + "4,64,2,0.002,1\n2,32,2,,1\n17,32,2,0.5,1\n");
   const RecordedSpaces spaces = read(kWhole);
+  ASSERT_EQ(spaces.skipped.size(), 1u);
+  EXPECT_NE(spaces.skipped[0].find("1 of its timed candidates, infeasible"), std::string::npos);
   ASSERT_EQ(spaces.candidate_count(), 1u);
   const RecordedCandidate& candidate = spaces.problems[0].candidates[0];
   EXPECT_EQ(config_text(candidate.tile), "warps=4 block_kv=64 stages=2");
