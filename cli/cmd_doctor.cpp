@@ -25,8 +25,22 @@ struct Finding {
 
 struct Gpu {
   Finding finding{.what = "gpu", .present = false, .detail = {}};
+  Finding partition{.what = "partition", .present = false, .detail = "needs a GPU"};
   int sm_count = 0;
 };
+
+// Whether towers can have SMs of their own here (`duet tune --mode partition`).
+Finding find_partition(const DeviceInfo& info) {
+  const SmGranule& granule = info.sm_granule;
+  if (granule.least > 0)
+    return {.what = "partition",
+            .present = true,
+            .detail = fmt::format("{} SMs, divided in {} or more by steps of {}", info.fingerprint.sm_count,
+                                  granule.least, granule.step)};
+  return {.what = "partition",
+          .present = false,
+          .detail = "the driver has no green contexts (CUDA 12.4): plans of that mode run on plain streams"};
+}
 
 Gpu find_gpu() {
   Gpu gpu;
@@ -35,6 +49,7 @@ Gpu find_gpu() {
     const auto device = CudaDevice::open();
     gpu.finding = {.what = "gpu", .present = true, .detail = device->environment_text()};
     gpu.sm_count = device->info().fingerprint.sm_count;
+    gpu.partition = find_partition(device->info());
   } catch (const Error& error) {
     gpu.finding.detail = error.what();
   }
@@ -91,7 +106,7 @@ std::vector<std::string> abilities(const std::vector<Finding>& findings) {
 void doctor(const std::filesystem::path& root, const GlobalFlags& global) {
   const Gpu gpu = find_gpu();
   const BoardReport board = report_board(root, gpu.sm_count);
-  const std::vector<Finding> findings{gpu.finding, find_nvrtc(), find_emulator(), find_data()};
+  const std::vector<Finding> findings{gpu.finding, gpu.partition, find_nvrtc(), find_emulator(), find_data()};
   const std::vector<std::string> able = abilities(findings);
   if (global.json) {
     nlohmann::json out{{"version", DUET_VERSION},

@@ -52,6 +52,12 @@ nlohmann::json step_json(const Plan& plan, const PlanStep& step) {
           {"measured_us", step.measured_us}};
 }
 
+nlohmann::json stream_shares_json(const Plan& plan) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const StreamShare& share : plan.streams) list.push_back({{"priority", share.priority}, {"sms", share.sms}});
+  return list;
+}
+
 }  // namespace
 
 nlohmann::json plan_json(const Plan& plan) {
@@ -60,6 +66,7 @@ nlohmann::json plan_json(const Plan& plan) {
                      {"provenance", provenance_name(plan.provenance)},
                      {"mode", execution_mode_name(plan.mode)},
                      {"streams", plan.stream_count},
+                     {"stream_shares", stream_shares_json(plan)},
                      {"step_count", plan.steps.size()},
                      {"arena_bytes", plan.arena_bytes},
                      {"weight_bytes", plan.weight_bytes},

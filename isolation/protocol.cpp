@@ -37,6 +37,8 @@ constexpr auto kInfoFields = [](auto& row, auto& info) {
   row("blocks_per_sm", info.blocks_per_sm);
   row("memory_bytes", info.memory_bytes);
   row("memory_gbps", info.memory_gbps);
+  row("sm_granule_least", info.sm_granule.least);
+  row("sm_granule_step", info.sm_granule.step);
   row("can_measure", info.can_measure);
 };
 
@@ -60,6 +62,8 @@ constexpr auto kLaunchFields = [](auto& row, auto& launch) {
   row("programmatic", launch.programmatic);
   row("params", launch.params);
   row("stream", launch.stream);
+  row("priority", launch.share.priority);
+  row("sms", launch.share.sms);
 };
 
 constexpr auto kSourceFields = [](auto& row, auto& source) {

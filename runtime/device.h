@@ -21,6 +21,14 @@ namespace duet {
 
 using DeviceAddress = std::uint64_t;
 
+// How SMs can be divided between two streams: `least` of them or more for one, in steps of `step`, the rest for the
+// other. Zeros: not at all.
+struct SmGranule {
+  int least = 0;
+  int step = 0;
+  bool operator==(const SmGranule&) const = default;
+};
+
 struct DeviceInfo {
   DeviceFingerprint fingerprint;
   int smem_bytes_per_block = 0;  // by opt-in
@@ -31,6 +39,7 @@ struct DeviceInfo {
   std::int64_t memory_bytes = 0;
   double memory_gbps = 0;    // peak, from clock and bus width; 0 when unknown; a slice has the whole GPU's
   bool can_measure = false;  // false: times mean nothing here (the emulator)
+  SmGranule sm_granule;      // of StreamShare::sms
 };
 
 // A loaded kernel; valid as long as its Device.
@@ -47,6 +56,7 @@ struct Launch {
   bool programmatic = false;      // PlanKernel::programmatic_launch
   std::vector<std::byte> params;  // relocated
   int stream = 0;
+  StreamShare share;       // of its stream: equal in all launches of one
   std::vector<int> waits;  // indices of earlier launches on other streams
 };
 

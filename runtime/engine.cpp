@@ -64,6 +64,7 @@ std::vector<Launch> make_launches(Device& device, const Plan& plan, const Loaded
     launch.params =
         relocate(step, device, [&](const Relocation& relocation) { return memory.address(relocation.target); });
     launch.stream = step.stream;
+    launch.share = stream_share(plan, step.stream);
     launch.waits = step.waits;
     launches.push_back(std::move(launch));
   }

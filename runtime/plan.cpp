@@ -22,8 +22,14 @@ std::string_view execution_mode_name(ExecutionMode mode) {
       return "streams";
     case ExecutionMode::paired:
       return "paired";
+    case ExecutionMode::partition:
+      return "partition";
   }
   return "unknown";
+}
+
+StreamShare stream_share(const Plan& plan, int stream) {
+  return plan.streams.empty() ? StreamShare{} : plan.streams.at(static_cast<std::size_t>(stream));
 }
 
 std::int64_t PlanTensor::device_bytes() const {

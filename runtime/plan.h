@@ -19,10 +19,11 @@ namespace duet {
 enum class Provenance : int { predicted = 0, emulated = 1, measured = 2 };
 std::string_view provenance_name(Provenance provenance);
 
-// How the towers share the device: one after the other, on a stream each, or with a step of each in one launch.
-enum class ExecutionMode : int { sequential = 0, streams = 1, paired = 2 };
-inline constexpr std::array kExecutionModes = {ExecutionMode::sequential, ExecutionMode::streams,
-                                               ExecutionMode::paired};
+// How the towers share the device: one after the other, on a stream each, with a step of each in one launch, or on SMs
+// of their own.
+enum class ExecutionMode : int { sequential = 0, streams = 1, paired = 2, partition = 3 };
+inline constexpr std::array kExecutionModes = {ExecutionMode::sequential, ExecutionMode::streams, ExecutionMode::paired,
+                                               ExecutionMode::partition};
 std::string_view execution_mode_name(ExecutionMode mode);
 
 // The device a plan was made for, and under which a lookup finds it.
@@ -121,6 +122,14 @@ struct GridSize {
   bool operator==(const GridSize&) const = default;
 };
 
+// What a stream is given of the device.
+struct StreamShare {
+  int priority = 0;  // 1: where SMs run short, its kernels go before those of streams with 0
+  int sms = 0;       // that its kernels have to themselves; 0: all of them, shared with the other streams
+
+  bool operator==(const StreamShare&) const = default;
+};
+
 struct PlanStep {
   int kernel = 0;       // index into Plan::kernels
   std::string name{};   // "text.layers.0.qkv"
@@ -190,8 +199,9 @@ struct Plan {
   Provenance provenance = Provenance::predicted;
   ExecutionMode mode = ExecutionMode::sequential;
   int stream_count = 1;
+  std::vector<StreamShare> streams{};  // by stream; empty: equal and shared
   std::vector<PlanKernel> kernels{};
-  std::vector<PlanStep> steps{};  // in an order that respects every dependency
+  std::vector<PlanStep> steps{};  // in the order of launch, which respects every dependency
   std::vector<PlanWeight> weights{};
   std::vector<PlanTensor> inputs{}, outputs{};
   std::uint64_t arena_bytes = 0, weight_bytes = 0, counter_bytes = 0;
@@ -201,6 +211,10 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
+// The share of one of its streams.
+StreamShare stream_share(const Plan& plan, int stream);
+// "vision first, priority for text", "by turns, 88 SMs for vision, 44 SMs for text"; empty for one stream.
+std::string describe_streams(const Plan& plan);
 // Checks a plan that comes from outside: indices, orders, sizes, alignment, every reference inside its space.
 // Throws Error(input) naming the plan's part and value.
 void validate_plan(const Plan& plan);

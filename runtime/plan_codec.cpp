@@ -157,6 +157,13 @@ SqlValue encode(const std::vector<Relocation>& value) {
   return dumped(list);
 }
 
+// [[priority, SMs], ...]
+SqlValue encode(const std::vector<StreamShare>& value) {
+  json list = json::array();
+  for (const StreamShare& share : value) list.push_back({share.priority, share.sms});
+  return dumped(list);
+}
+
 SqlValue encode(const WeightRecipe& value) {
   return dumped({{"name", value.name},
                  {"kind", recipe_kind_name(value.kind)},
@@ -232,6 +239,16 @@ void decode(SqlValue&& column, std::vector<Relocation>& value) {
                                      .ld = narrowed<int>(json_integer(fields[6])),
                                      .box_rows = narrowed<int>(json_integer(fields[7]))};
     value.push_back(relocation);
+  }
+}
+
+void decode(SqlValue&& column, std::vector<StreamShare>& value) {
+  const json list = parsed(std::move(column));
+  value.clear();
+  for (const json& fields : json_array(list)) {
+    if (json_array(fields).size() != 2) mismatch("two numbers a stream");
+    value.push_back(
+        {.priority = narrowed<int>(json_integer(fields[0])), .sms = narrowed<int>(json_integer(fields[1]))});
   }
 }
 

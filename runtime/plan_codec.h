@@ -24,6 +24,7 @@ SqlValue encode(const std::vector<int>& value);
 SqlValue encode(const std::vector<std::int64_t>& value);
 SqlValue encode(const std::vector<double>& value);
 SqlValue encode(const std::vector<Relocation>& value);
+SqlValue encode(const std::vector<StreamShare>& value);
 SqlValue encode(const WeightRecipe& value);
 
 // Throw Error(input) when the column holds something else.
@@ -41,6 +42,7 @@ void decode(SqlValue&& column, std::vector<int>& value);
 void decode(SqlValue&& column, std::vector<std::int64_t>& value);
 void decode(SqlValue&& column, std::vector<double>& value);
 void decode(SqlValue&& column, std::vector<Relocation>& value);
+void decode(SqlValue&& column, std::vector<StreamShare>& value);
 void decode(SqlValue&& column, WeightRecipe& value);
 
 }  // namespace duet

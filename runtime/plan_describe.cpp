@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "runtime/plan.h"
 
@@ -94,6 +95,24 @@ std::string images_text(const Plan& plan) {
   return parts.empty() ? "none" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
+// By what each stream runs; what is joint comes last, where the towers have met.
+std::map<int, std::string> towers_of_streams(const Plan& plan) {
+  std::map<int, std::string> towers;
+  for (const PlanStep& step : plan.steps)
+    if (step.tower != "joint") towers.emplace(step.stream, step.tower);
+  return towers;
+}
+
+// "vision first", "by turns"; empty for one tower.
+std::string launch_order_text(const Plan& plan) {
+  std::vector<std::string> towers;  // without repetitions in a row
+  for (const PlanStep& step : plan.steps)
+    if (step.tower != "joint" && (towers.empty() || towers.back() != step.tower)) towers.push_back(step.tower);
+  if (towers.size() < 2) return "";
+  const std::set<std::string> distinct(towers.begin(), towers.end());
+  return towers.size() > distinct.size() ? "by turns" : towers.front() + " first";
+}
+
 void append_line(std::string& text, std::string_view label, std::string_view value) {
   text += fmt::format("{:<10}{}\n", label, shortened(value, 110));
 }
@@ -115,6 +134,7 @@ void append_header(std::string& text, const Plan& plan) {
       text, "schedule",
       fmt::format("{}, {} stream{}, {} launches of {} kernels", execution_mode_name(plan.mode), plan.stream_count,
                   plan.stream_count == 1 ? "" : "s", plan.steps.size(), plan.kernels.size()));
+  if (const std::string streams = describe_streams(plan); !streams.empty()) append_line(text, "", streams);
   append_line(text, "memory",
               fmt::format("arena {}, weights {}, counters {}", size_text(plan.arena_bytes),
                           size_text(plan.weight_bytes), size_text(plan.counter_bytes)));
@@ -160,6 +180,18 @@ void append_kernels(std::string& text, const Plan& plan) {
 }
 
 }  // namespace
+
+std::string describe_streams(const Plan& plan) {
+  if (plan.stream_count < 2) return "";
+  std::vector<std::string> parts;
+  if (std::string order = launch_order_text(plan); !order.empty()) parts.push_back(std::move(order));
+  for (const auto& [stream, tower] : towers_of_streams(plan)) {
+    const StreamShare share = stream_share(plan, stream);
+    if (share.priority > 0) parts.push_back("priority for " + tower);
+    if (share.sms > 0) parts.push_back(fmt::format("{} SMs for {}", share.sms, tower));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
 
 std::string describe_plan(const Plan& plan) {
   std::string text;

@@ -44,6 +44,7 @@ std::vector<PlanProperty> schedule_of(const Plan& a, const Plan& b) {
   std::vector<PlanProperty> properties;
   add(properties, "mode", execution_mode_name(a.mode), execution_mode_name(b.mode));
   add(properties, "streams", a.stream_count, b.stream_count);
+  add(properties, "order and shares", describe_streams(a), describe_streams(b));
   add(properties, "launches", a.steps.size(), b.steps.size());
   add(properties, "kernels", a.kernels.size(), b.kernels.size());
   add(properties, "early launches", starts_early(a), starts_early(b));

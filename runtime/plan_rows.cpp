@@ -122,6 +122,7 @@ std::int64_t insert_header(const Database& database, const Plan& plan, std::stri
   old.step();
 
   kPlanFields(key, plan);
+  kStreamFields(key, plan);
   key("created", std::string(created));
   key("digest", plan_digest(plan));
   return insert_row(database, "plans", key);
@@ -129,9 +130,9 @@ std::int64_t insert_header(const Database& database, const Plan& plan, std::stri
 
 // Returns the stored digest.
 std::string read_header(const Database& database, std::int64_t id, Plan& plan) {
-  Statement statement =
-      database.prepare(fmt::format("SELECT digest, graph_id, device_id, {}, {} FROM plans WHERE id = ?",
-                                   columns_of<PlanKey>(kPlanKeyFields), columns_of<Plan>(kPlanFields)));
+  Statement statement = database.prepare(
+      fmt::format("SELECT digest, graph_id, device_id, {}, {}, {} FROM plans WHERE id = ?",
+                  columns_of<PlanKey>(kPlanKeyFields), columns_of<Plan>(kPlanFields), columns_of<Plan>(kStreamFields)));
   statement.bind(id);
   if (!statement.step()) fail(ErrorKind::input, "{}: holds no plan {}", database.name(), id);
   RowReader reader(statement, database.name());
@@ -142,6 +143,7 @@ std::string read_header(const Database& database, std::int64_t id, Plan& plan) {
   reader("device_id", device);
   kPlanKeyFields(reader, plan.key);
   kPlanFields(reader, plan);
+  kStreamFields(reader, plan);
 
   const auto read_referenced = [&](std::string_view table, std::int64_t row_id, auto& object, const auto& fields,
                                    const std::string& columns) {
@@ -199,8 +201,9 @@ std::string plan_digest(const Plan& plan) {
   add_all(digest, plan.weights, kWeightFields);
   add_all(digest, plan.inputs, kTensorFields);
   add_all(digest, plan.outputs, kTensorFields);
-  // Plans from before choices were recorded keep their digest.
+  // Plans from before choices and shares were recorded keep their digest.
   if (!plan.choices.empty()) add_all(digest, plan.choices, kChoiceFields);
+  if (!plan.streams.empty()) digest.add(row_of(plan, kStreamFields));
   return digest.result();
 }
 

@@ -114,9 +114,14 @@ constexpr std::array<std::string_view, 1> kVersion5 = {
   alone_config TEXT NOT NULL, alone_plan_us REAL, chosen_plan_us REAL, UNIQUE (plan_id, position)))",
 };
 
+// Version 6. What each stream of a plan is given of the device: [[priority, SMs], ...].
+constexpr std::array<std::string_view, 1> kVersion6 = {
+    "ALTER TABLE plans ADD COLUMN streams TEXT NOT NULL DEFAULT '[]'",
+};
+
 // Element i leads from version i to version i + 1. Append; never change one that was released.
-const std::array<std::span<const std::string_view>, 5> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4,
-                                                                      kVersion5};
+const std::array<std::span<const std::string_view>, 6> kMigrations = {kVersion1, kVersion2, kVersion3,
+                                                                      kVersion4, kVersion5, kVersion6};
 constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
 
 using Objects = std::map<std::string, std::string>;  // "table plans" to its statement

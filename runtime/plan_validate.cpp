@@ -25,6 +25,7 @@ constexpr std::size_t kMaxSources = 1024;
 constexpr std::size_t kMaxRank = 8;
 constexpr std::size_t kMaxParamBytes = 4096;  // CUDA's limit before 12.1, and on every device
 constexpr int kMaxStreams = 64;
+constexpr int kMaxSms = 1024;
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxGridYZ = 65535;
 constexpr int kMaxSmemBytes = 256 << 10;
@@ -73,6 +74,15 @@ void check_entry(std::string_view entry) {
     refuse("'{}' is no kernel entry name", entry);
 }
 
+void check_streams(const Plan& plan) {
+  if (!plan.streams.empty() && plan.streams.size() != static_cast<std::size_t>(plan.stream_count))
+    refuse("the shares of {} streams are given, and there are {}", plan.streams.size(), plan.stream_count);
+  for (const StreamShare& share : plan.streams) {
+    check_between("a stream's priority", share.priority, 0, 1);
+    check_between("a stream's SMs", share.sms, 0, kMaxSms);
+  }
+}
+
 void check_header(const Plan& plan) {
   const DeviceFingerprint& device = plan.key.device;
   for (const std::string* text : {&plan.key.model, &plan.key.graph_hash, &plan.key.variant, &device.target,
@@ -88,6 +98,7 @@ void check_header(const Plan& plan) {
   check_between("provenance", static_cast<int>(plan.provenance), 0, static_cast<int>(Provenance::measured));
   check_between("execution mode", static_cast<int>(plan.mode), 0, static_cast<int>(kExecutionModes.back()));
   check_between("stream count", plan.stream_count, 1, kMaxStreams);
+  check_streams(plan);
   check_between<std::uint64_t>("arena size", plan.arena_bytes, 0, kMaxSpaceBytes);
   check_between<std::uint64_t>("weight size", plan.weight_bytes, 0, kMaxSpaceBytes);
   check_between<std::uint64_t>("counter size", plan.counter_bytes, 0, kMaxSpaceBytes);

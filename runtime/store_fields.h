@@ -45,6 +45,8 @@ constexpr auto kPlanFields = [](auto& row, auto& plan) {
   row("duet_commit", plan.figures.commit);
 };
 
+constexpr auto kStreamFields = [](auto& row, auto& plan) { row("streams", plan.streams); };
+
 constexpr auto kKernelFields = [](auto& row, auto& kernel) {
   row("entry", kernel.entry);
   row("family", kernel.family);

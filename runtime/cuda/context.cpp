@@ -22,6 +22,7 @@ CudaContext::CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal, 
 }
 
 CudaContext::~CudaContext() {
+  divisions_.clear();  // made of the slice
   if (!slice_) static_cast<void>(driver_->cuDevicePrimaryCtxRelease(device_));
 }
 
@@ -31,8 +32,22 @@ bool CudaContext::programmatic_launch() const {
   return major >= 9;
 }
 
-CudaContext::Scope::Scope(const CudaContext& context) : driver_(context.driver()) {
-  DUET_CUDA_CHECK(driver_, cuCtxPushCurrent(context.context_));
+std::vector<const GreenContext*> CudaContext::parts(std::span<const int> shares) const {
+  if (shares.empty() || shares.size() > 2) return {};
+  auto found = divisions_.find(shares[0]);
+  if (found == divisions_.end()) {
+    auto division = divide_sms(*driver_, device_, slice_ ? &*slice_ : nullptr, shares[0]);
+    if (!division) return {};
+    found = divisions_.emplace(shares[0], std::move(*division)).first;
+  }
+  const auto& [first, second] = found->second;
+  if (shares.size() == 1) return {&first};
+  if (second.sms() != shares[1]) return {};
+  return {&first, &second};
+}
+
+CudaContext::Scope::Scope(const CudaDriver& driver, CUcontext context) : driver_(driver) {
+  DUET_CUDA_CHECK(driver_, cuCtxPushCurrent(context));
 }
 
 CudaContext::Scope::~Scope() {

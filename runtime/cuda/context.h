@@ -2,8 +2,12 @@
 // it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "runtime/cuda/driver.h"
 #include "runtime/cuda/green_context.h"
@@ -24,13 +28,20 @@ class CudaContext {
   CUdevice device() const { return device_; }
   int slice_sms() const { return slice_ ? slice_->sms() : 0; }  // 0: the whole GPU
 
+  // How the SMs can be divided between two streams; zeros where they cannot.
+  SmGranule sm_granule() const { return division_granule(*driver_, device_, slice_ ? &*slice_ : nullptr); }
+  // Green contexts of `shares` SMs (one or two of them) that have none in common; as many as asked for, or none where
+  // the SMs cannot be divided so. They stay as long as this.
+  std::vector<const GreenContext*> parts(std::span<const int> shares) const;
+
   // Whether a kernel may be launched before the one it depends on has ended (sm_90 and up).
   bool programmatic_launch() const;
 
   // Makes the context current on this thread as long as it lives; any thread may use a device.
   class Scope {
    public:
-    explicit Scope(const CudaContext& context);
+    explicit Scope(const CudaContext& context) : Scope(context.driver(), context.context_) {}
+    Scope(const CudaDriver& driver, CUcontext context);
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
@@ -48,6 +59,7 @@ class CudaContext {
   CUdevice device_ = 0;
   std::optional<GreenContext> slice_;
   CUcontext context_ = nullptr;
+  mutable std::map<int, std::pair<GreenContext, GreenContext>> divisions_;  // by the first's SMs
 };
 
 }  // namespace duet

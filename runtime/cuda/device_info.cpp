@@ -95,6 +95,7 @@ DeviceInfo query_device_info(const CudaContext& context) {
   DUET_CUDA_CHECK(context.driver(), cuDeviceTotalMem(&memory_bytes, context.device()));
   info.memory_bytes = static_cast<std::int64_t>(memory_bytes);
   info.can_measure = true;
+  info.sm_granule = context.sm_granule();
   return info;
 }
 

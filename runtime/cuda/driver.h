@@ -28,6 +28,7 @@ namespace duet {
   X(cuDevicePrimaryCtxRelease, 11000, (CUdevice device))                                                          \
   X(cuCtxPushCurrent, 4000, (CUcontext context))                                                                  \
   X(cuCtxPopCurrent, 4000, (CUcontext * context))                                                                 \
+  X(cuCtxGetStreamPriorityRange, 5050, (int* least, int* greatest))                                               \
   X(cuMemAlloc, 3020, (CUdeviceptr * address, size_t bytes))                                                      \
   X(cuMemFree, 3020, (CUdeviceptr address))                                                                       \
   X(cuMemGetInfo, 3020, (size_t * free_bytes, size_t * total_bytes))                                              \
@@ -71,6 +72,7 @@ namespace duet {
     (CUgreenCtx * context, CUdevResourceDesc description, CUdevice device, unsigned int flags))                        \
   X(cuGreenCtxDestroy, 12040, (CUgreenCtx context))                                                                    \
   X(cuCtxFromGreenCtx, 12040, (CUcontext * context, CUgreenCtx green))                                                 \
+  X(cuGreenCtxGetDevResource, 12040, (CUgreenCtx context, CUdevResource * resource, CUdevResourceType type))           \
   X(cuGreenCtxStreamCreate, 12050, (CUstream * stream, CUgreenCtx context, unsigned int flags, int priority))
 #else
 #define DUET_CUDA_GREEN_FUNCTIONS(X)

@@ -1,10 +1,13 @@
 #include "runtime/cuda/graph.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "runtime/cuda/graph_timer.h"
 #include "runtime/cuda/nvtx.h"
 
@@ -12,6 +15,58 @@ namespace duet {
 namespace {
 
 constexpr int kMaxStreams = 64;
+
+// By stream, of its launches.
+std::vector<StreamShare> stream_shares(std::span<const Launch> launches) {
+  std::vector<StreamShare> shares(1);
+  std::vector<bool> known(1);
+  for (const Launch& launch : launches) {
+    const auto stream = static_cast<std::size_t>(launch.stream);
+    if (stream >= shares.size()) {
+      shares.resize(stream + 1);
+      known.resize(stream + 1);
+    }
+    if (known[stream] && !(shares[stream] == launch.share))
+      fail(ErrorKind::internal, "launch {}: its share is not that of stream {}", launch.name, stream);
+    shares[stream] = launch.share;
+    known[stream] = true;
+  }
+  return shares;
+}
+
+bool has_priorities(std::span<const Launch> launches) {
+  return std::any_of(launches.begin(), launches.end(), [](const Launch& launch) { return launch.share.priority > 0; });
+}
+
+// The parts of the SMs that streams keep to, by stream; null for those that use all of them.
+std::vector<const GreenContext*> stream_parts(const CudaContext& context, std::span<const StreamShare> shares) {
+  std::vector<const GreenContext*> of_stream(shares.size());
+  std::vector<int> wanted;
+  for (const StreamShare& share : shares)
+    if (share.sms > 0) wanted.push_back(share.sms);
+  if (wanted.empty()) return of_stream;
+  const std::vector<const GreenContext*> parts = context.parts(wanted);
+  if (parts.empty()) {
+    warn("this GPU cannot give {} SMs to streams of their own (green contexts, CUDA 12.4): they share all of its SMs",
+         fmt::join(wanted, " and "));
+    return of_stream;
+  }
+  auto next = parts.begin();
+  for (std::size_t stream = 0; stream < shares.size(); ++stream)
+    if (shares[stream].sms > 0) of_stream[stream] = *next++;
+  return of_stream;
+}
+
+// Where a stream has a part of the SMs, what belongs to it is made in the part's context.
+class PartScope {
+ public:
+  PartScope(const CudaDriver& driver, const GreenContext* part) {
+    if (part != nullptr) scope_.emplace(driver, part->context());
+  }
+
+ private:
+  std::optional<CudaContext::Scope> scope_;
+};
 
 void check_launches(std::span<const Launch> launches) {
   for (std::size_t i = 0; i < launches.size(); ++i) {
@@ -37,10 +92,16 @@ class Recorder {
         driver_(context.driver()),
         programmatic_(context.programmatic_launch()),
         launches_(launches),
+        parts_(stream_parts(context, stream_shares(launches))),
         done_(launches.size()) {
-    int streams = 1;
-    for (const Launch& launch : launches) streams = std::max(streams, launch.stream + 1);
-    for (int i = 0; i < streams; ++i) streams_.push_back(context.make_stream());
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      const PartScope scope(driver_, parts_[i]);
+      streams_.push_back(parts_[i] != nullptr ? parts_[i]->make_stream() : context.make_stream());
+    }
+    if (has_priorities(launches)) {
+      int least = 0;
+      DUET_CUDA_CHECK(driver_, cuCtxGetStreamPriorityRange(&least, &high_priority_));
+    }
     forked_.resize(streams_.size());
     previous_.resize(streams_.size());
   }
@@ -66,6 +127,7 @@ class Recorder {
   CUstream stream(std::size_t index) const { return streams_[index].get(); }
 
   CUevent record_event(std::size_t index) {
+    const PartScope scope(driver_, parts_[index]);
     events_.push_back(context_.make_event(CU_EVENT_DISABLE_TIMING));
     DUET_CUDA_CHECK(driver_, cuEventRecord(events_.back().get(), stream(index)));
     return events_.back().get();
@@ -137,10 +199,19 @@ class Recorder {
     void* pointers[] = {params.data()};
     auto* function = reinterpret_cast<CUfunction>(launch.kernel.handle);
     const auto as_unsigned = [](int value) { return static_cast<unsigned int>(value); };
-    CUlaunchAttribute serialization{};
-    serialization.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-    serialization.value.programmaticStreamSerializationAllowed = 1;
+    std::array<CUlaunchAttribute, 2> attributes{};
     CUlaunchConfig config{};
+    config.attrs = attributes.data();
+    if (overlap) {
+      CUlaunchAttribute& serialization = attributes[config.numAttrs++];
+      serialization.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+      serialization.value.programmaticStreamSerializationAllowed = 1;
+    }
+    if (launch.share.priority > 0) {
+      CUlaunchAttribute& priority = attributes[config.numAttrs++];
+      priority.id = CU_LAUNCH_ATTRIBUTE_PRIORITY;
+      priority.value.priority = high_priority_;
+    }
     config.gridDimX = as_unsigned(launch.grid.x);
     config.gridDimY = as_unsigned(launch.grid.y);
     config.gridDimZ = as_unsigned(launch.grid.z);
@@ -148,8 +219,6 @@ class Recorder {
     config.blockDimY = config.blockDimZ = 1;
     config.sharedMemBytes = as_unsigned(launch.smem_bytes);
     config.hStream = stream(own);
-    config.attrs = &serialization;
-    config.numAttrs = overlap ? 1 : 0;
     const CUresult result = driver_.cuLaunchKernelEx(&config, function, params.empty() ? nullptr : pointers, nullptr);
     if (result == CUDA_SUCCESS) return;
     fail(ErrorKind::device, "launch {} (grid {}x{}x{}, {} threads, {} bytes of shared memory): {}", launch.name,
@@ -167,6 +236,8 @@ class Recorder {
   const CudaDriver& driver_;
   bool programmatic_;
   std::span<const Launch> launches_;
+  std::vector<const GreenContext*> parts_;  // by stream; null: all SMs
+  int high_priority_ = 0;
   std::vector<CudaStream> streams_;
   std::vector<bool> forked_;
   std::vector<const Launch*> previous_;  // by stream
@@ -194,7 +265,9 @@ class GraphExecutable : public Executable {
     const CudaGraph graph = Recorder(context_, launches).record();
     const CudaDriver& driver = context_.driver();
     CUgraphExec executable = nullptr;
-    DUET_CUDA_CHECK(driver, cuGraphInstantiateWithFlags(&executable, graph.get(), 0));
+    // Else every node would have the priority of the stream that the graph is launched into.
+    const unsigned int flags = has_priorities(launches) ? CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY : 0;
+    DUET_CUDA_CHECK(driver, cuGraphInstantiateWithFlags(&executable, graph.get(), flags));
     executable_ = CudaGraphExec(executable, driver.cuGraphExecDestroy);
     stream_ = context_.make_stream();
     DUET_CUDA_CHECK(driver, cuGraphUpload(executable_.get(), stream_.get()));

@@ -32,6 +32,7 @@ std::vector<Launch> sample_launches() {
   first.params = bytes_of({9, 8});
   Launch second = first;
   second.stream = 1;
+  second.share = {.priority = 1, .sms = 44};
   second.waits = {0};
   second.programmatic = true;
   return {first, second};
@@ -74,6 +75,8 @@ TEST(Protocol, LaunchesComeOutAsTheyWentIn) {
   EXPECT_EQ(launches[1].params, sample_launches()[1].params);
   EXPECT_EQ(launches[1].waits, std::vector<int>{0});
   EXPECT_TRUE(launches[1].programmatic);
+  EXPECT_EQ(launches[0].share, StreamShare{});
+  EXPECT_EQ(launches[1].share, (StreamShare{.priority = 1, .sms = 44}));
 }
 
 TEST(Protocol, DeviceAndCompilerSpeakInFull) {
@@ -81,6 +84,7 @@ TEST(Protocol, DeviceAndCompilerSpeakInFull) {
   info.fingerprint = {.target = "auto", .module = "GPU", .arch = "sm_90", .sm_count = 132};
   info.memory_gbps = 3350;
   info.can_measure = true;
+  info.sm_granule = {.least = 8, .step = 4};
   MessageWriter message;
   put_device_info(message, info);
   const CompileResult result{.ok = true, .image = sample_kernel().images[0], .log = "fine", .compile_s = 0.25};
@@ -90,6 +94,7 @@ TEST(Protocol, DeviceAndCompilerSpeakInFull) {
   EXPECT_EQ(got.fingerprint, info.fingerprint);
   EXPECT_EQ(got.memory_gbps, info.memory_gbps);
   EXPECT_TRUE(got.can_measure);
+  EXPECT_EQ(got.sm_granule, info.sm_granule);
   const CompileResult compiled = get_compile_result(reader);
   EXPECT_TRUE(compiled.ok);
   EXPECT_EQ(compiled.image, result.image);

@@ -54,13 +54,20 @@ CUresult get_resource(CUdevice, CUdevResource* resource, CUdevResourceType type)
   resource->sm.smCount = kSms;
   return sliceable ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
-CUresult split(CUdevResource* group, unsigned int* count, const CUdevResource* input, CUdevResource*, unsigned int,
-               unsigned int sms) {
-  const unsigned int rounded = std::max(kLeast, (sms + kStep - 1) / kStep * kStep);
+CUresult split(CUdevResource* group, unsigned int* count, const CUdevResource* input, CUdevResource* rest,
+               unsigned int flags, unsigned int sms) {
+  const bool fine = (flags & CU_DEV_SM_RESOURCE_SPLIT_IGNORE_SM_COSCHEDULING) != 0;
+  const unsigned int rounded = std::max(fine ? kStep : kLeast, (sms + kStep - 1) / kStep * kStep);
   if (rounded > input->sm.smCount) return CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION;
-  *group = *input;
+  *group = *rest = *input;
   group->sm.smCount = rounded;
+  rest->sm.smCount = input->sm.smCount - rounded;
   *count = 1;
+  return CUDA_SUCCESS;
+}
+CUresult get_slice_resource(CUgreenCtx, CUdevResource* resource, CUdevResourceType type) {
+  resource->type = type;
+  resource->sm.smCount = 6;
   return CUDA_SUCCESS;
 }
 CUresult describe(CUdevResourceDesc*, CUdevResource*, unsigned int) { return CUDA_SUCCESS; }
@@ -94,6 +101,7 @@ CudaDriver make_driver() {
   driver.cuGreenCtxCreate = create;
   driver.cuGreenCtxDestroy = destroy;
   driver.cuCtxFromGreenCtx = convert;
+  driver.cuGreenCtxGetDevResource = get_slice_resource;
   return driver;
 }
 
@@ -128,6 +136,44 @@ TEST(GreenContext, AnOldDriverOrABoardWithoutThemIsOneSentence) {
   driver = make_driver();
   driver.cuGreenCtxCreate = nullptr;
   EXPECT_THAT(error_of(ErrorKind::missing, [&] { GreenContext(driver, 0, 8); }), HasSubstr("CUDA 12.4"));
+}
+
+TEST(SmDivision, GivesBothPartsWhicheverTheDriverCutsOff) {
+  const CudaDriver driver = make_driver();
+  EXPECT_EQ(division_granule(driver, 0, nullptr), (SmGranule{.least = 4, .step = 2}));
+  {
+    const auto division = divide_sms(driver, 0, nullptr, 14);
+    ASSERT_TRUE(division.has_value());
+    EXPECT_EQ(division->first.sms(), 14);
+    EXPECT_EQ(division->second.sms(), 6);
+    EXPECT_EQ(alive, 2);
+    const auto rest_first = divide_sms(driver, 0, nullptr, 18);  // a rest of 2 is less than a group may have
+    EXPECT_EQ(rest_first.has_value() ? rest_first->first.sms() : 0, 18);
+    const auto rest_asked = divide_sms(driver, 0, nullptr, 2);
+    EXPECT_EQ(rest_asked.has_value() ? rest_asked->second.sms() : 0, 18);
+  }
+  EXPECT_EQ(alive, 0);
+  for (const int impossible : {0, 7, 20, 21, -2})
+    EXPECT_FALSE(divide_sms(driver, 0, nullptr, impossible)) << impossible;
+}
+
+TEST(SmDivision, FewSmsAreCutMoreFinely) {
+  const CudaDriver driver = make_driver();
+  const GreenContext slice(driver, 0, 6);
+  EXPECT_EQ(division_granule(driver, 0, &slice), (SmGranule{.least = 2, .step = 2}));
+  const auto division = divide_sms(driver, 0, &slice, 2);
+  ASSERT_TRUE(division.has_value());
+  EXPECT_EQ(division->second.sms(), 4);
+}
+
+TEST(SmDivision, IsImpossibleWithoutGreenContexts) {
+  CudaDriver driver = make_driver();
+  driver.version = 12020;
+  EXPECT_EQ(division_granule(driver, 0, nullptr), SmGranule{});
+  EXPECT_FALSE(divide_sms(driver, 0, nullptr, 8));
+  driver = make_driver();
+  sliceable = false;
+  EXPECT_EQ(division_granule(driver, 0, nullptr), SmGranule{});
 }
 
 #endif

@@ -52,9 +52,10 @@ class Store : public testing::Test {
  protected:
   PlanStore tune() { return PlanStore::open(path_, PlanStore::Mode::tune); }
   PlanStore read() { return PlanStore::open(path_, PlanStore::Mode::read_only); }
-  // What versions 4 and 5 added to a store is taken from it.
+  // What versions 4 to 6 added to a store is taken from it.
   void make_version_3(const std::filesystem::path& path) const {
     const Database database(path, Database::Access::read_write);
+    database.execute("ALTER TABLE plans DROP COLUMN streams");
     database.execute("DROP TABLE choices");
     for (const char* column : {"threads", "blocks_per_sm", "cost_s"})
       database.execute(fmt::format("ALTER TABLE candidates DROP COLUMN {}", column));
@@ -249,18 +250,19 @@ TEST_F(Store, RowsOfTheInfeasibleBecomeCountsWhenAnOlderStoreIsOpened) {
 // A tuning database, and a shipped file that nothing may write to.
 TEST_F(Store, AnOlderStoreIsReadAndLeftAsItIs) {
   const std::filesystem::path shipped = dir_ / "clip.duet";
-  Plan without_choices = sample_plan();
-  without_choices.choices.clear();
+  Plan of_version_3 = sample_plan();
+  of_version_3.choices.clear();
+  of_version_3.streams.clear();
   {
     PlanStore store = tune();
     store.record(sample_candidate(1));
-    store.export_to(shipped, {store.put(without_choices)});
+    store.export_to(shipped, {store.put(of_version_3)});
   }
   for (const std::filesystem::path& path : {path_, shipped}) {
     make_version_3(path);
     const std::string before = read_text_file(path, 1 << 20);
     const PlanStore store = PlanStore::open(path, PlanStore::Mode::read_only);
-    EXPECT_EQ(store.load(store.list().at(0).id), without_choices);
+    EXPECT_EQ(store.load(store.list().at(0).id), of_version_3);
     store.export_to(dir_ / "again.duet", {store.list().at(0).id});
     EXPECT_EQ(read_text_file(path, 1 << 20), before);
   }

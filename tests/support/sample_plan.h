@@ -108,7 +108,8 @@ inline Plan sample_plan() {
                     .device = sample_device()},
             .provenance = Provenance::measured,
             .mode = ExecutionMode::streams,
-            .stream_count = 2};
+            .stream_count = 2,
+            .streams = {{.priority = 0, .sms = 6}, {.priority = 1, .sms = 2}}};
   plan.kernels = {{.entry = "gemm_64x64x32_s3",
                    .family = "gemm",
                    .config_text = "block 64x64x32, warps 2x2, stages 3, split-K 1",
