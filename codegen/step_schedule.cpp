@@ -22,8 +22,8 @@ std::vector<std::vector<int>> find_producers(const Lowering& lowering) {
   return producers;
 }
 
-// One stream per tower in order of appearance; what is joint runs on the first.
-std::vector<int> assign_streams(const Lowering& lowering, int& stream_count) {
+// One stream per tower in order of appearance, from `first` on; what is joint runs on stream 0.
+std::vector<int> assign_streams(const Lowering& lowering, int first, int& stream_count) {
   std::map<std::string, int> stream_of;
   std::vector<int> streams;
   for (const LoweredGroup& lowered : lowering.groups) {
@@ -32,9 +32,9 @@ std::vector<int> assign_streams(const Lowering& lowering, int& stream_count) {
       streams.push_back(0);
       continue;
     }
-    streams.push_back(stream_of.emplace(tower, static_cast<int>(stream_of.size())).first->second);
+    streams.push_back(stream_of.emplace(tower, first + static_cast<int>(stream_of.size())).first->second);
   }
-  stream_count = std::max(1, static_cast<int>(stream_of.size()));
+  stream_count = std::max(1, first + static_cast<int>(stream_of.size()));
   return streams;
 }
 
@@ -62,6 +62,14 @@ void reduce_waits(StepOrder& order, const std::vector<std::vector<int>>& produce
   }
 }
 
+StepOrder schedule_from(const Lowering& lowering, int first_stream) {
+  StepOrder order;
+  order.stream = assign_streams(lowering, first_stream, order.stream_count);
+  order.waits.resize(order.stream.size());
+  reduce_waits(order, find_producers(lowering));
+  return order;
+}
+
 }  // namespace
 
 StepOrder schedule_sequential(const Lowering& lowering) {
@@ -69,12 +77,8 @@ StepOrder schedule_sequential(const Lowering& lowering) {
   return {.stream_count = 1, .stream = std::vector<int>(count), .waits = std::vector<std::vector<int>>(count)};
 }
 
-StepOrder schedule_streams(const Lowering& lowering) {
-  StepOrder order;
-  order.stream = assign_streams(lowering, order.stream_count);
-  order.waits.resize(order.stream.size());
-  reduce_waits(order, find_producers(lowering));
-  return order;
-}
+StepOrder schedule_streams(const Lowering& lowering) { return schedule_from(lowering, 0); }
+
+StepOrder schedule_partition(const Lowering& lowering) { return schedule_from(lowering, 1); }
 
 }  // namespace duet

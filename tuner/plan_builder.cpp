@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "tuner/cost_model.h"
 #include "tuner/plan_prediction.h"
+#include "tuner/sm_shares.h"
 #include "tuner/synthetic_inputs.h"
 
 namespace duet {
@@ -115,6 +116,7 @@ class Builder {
     plan_.provenance = parts_.provenance;
     plan_.mode = parts_.mode;
     plan_.stream_count = std::max(parts_.order.stream_count, 1);
+    plan_.streams = parts_.streams;
     for (ValueId input : parts_.graph.inputs)
       if (layout(input).buffer != kNone) plan_.inputs.push_back(plan_input(parts_.graph, parts_.lowering, input));
     plan_.outputs = plan_outputs(parts_.graph, parts_.lowering, public_);
@@ -134,6 +136,12 @@ class Builder {
     return at(parts_.kernels, parts_.kernel_of_group.at(group));
   }
 
+  // What a group runs on.
+  DeviceSpec device_of(std::size_t group) const {
+    const int sms = parts_.streams.empty() ? 0 : at(parts_.streams, parts_.order.stream[group]).sms;
+    return sms > 0 ? sm_share_of(parts_.device, sms) : parts_.device;
+  }
+
   void check_parts() const {
     const std::size_t count = groups().size();
     if (parts_.kernel_of_group.size() != count || parts_.order.stream.size() != count ||
@@ -145,7 +153,7 @@ class Builder {
   // Groups that share a kernel differ in strides, so that each has its own parameter block.
   void make_candidates() {
     for (std::size_t i = 0; i < groups().size(); ++i) {
-      candidates_.push_back(make_candidate(groups()[i].spec, kernel_of(i).tile, parts_.device));
+      candidates_.push_back(make_candidate(groups()[i].spec, kernel_of(i).tile, device_of(i)));
       if (!candidates_.back().infeasible.empty())
         fail(ErrorKind::internal, "kernel '{}' for {}: {}", kernel_of(i).source.entry, groups()[i].group.name,
              candidates_.back().infeasible);
@@ -277,8 +285,9 @@ class Builder {
   void add_prediction(PlanStep& step, std::size_t index) {
     const ChosenKernel& chosen = kernel_of(index);
     const int registers = chosen.images.empty() ? 0 : chosen.images.front().registers;
+    const DeviceSpec device = device_of(index);
     const CostBreakdown cost =
-        predict(candidates_[index], {.flops = step.flops, .bytes = step.bytes}, parts_.device, registers);
+        predict(candidates_[index], {.flops = step.flops, .bytes = step.bytes}, device, registers);
     step.predicted_us = cost.total_us;
     step.floor_us = cost.floor_us;
     costs_.push_back({.predicted_us = cost.total_us,
@@ -286,7 +295,7 @@ class Builder {
                       .floor_us = cost.floor_us,
                       .bytes = step.bytes,
                       .flops = step.flops,
-                      .sm_share = cost.sm_share});
+                      .sm_share = cost.sm_share * device.sm_count / std::max(parts_.device.sm_count, 1)});
   }
 
   void predict_figures() {

@@ -33,6 +33,7 @@ struct PlanParts {
   ExecutionMode mode = ExecutionMode::sequential;
   Provenance provenance = Provenance::predicted;
   PlanKey key;
+  std::vector<StreamShare> streams{};  // as Plan::streams; grids and predictions are for a stream's SMs
 };
 
 // Where an output of the graph lies in the plan's outputs: columns [column_offset, column_offset + width) of a tensor

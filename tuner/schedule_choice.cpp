@@ -16,12 +16,43 @@ namespace {
 constexpr double kPlanTie = 0.004;
 constexpr int kSamplesPerTurn = 8;
 constexpr int kMaxRounds = 16;
+constexpr std::size_t kMostShares = 7;  // of the SMs, timed in one walk
 
 }  // namespace
 
+std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like) {
+  std::vector<ScheduleVariant> variants;
+  for (const bool early_launch : {true, false}) {
+    for (const bool prefetch : {false, true}) {
+      ScheduleVariant& variant = variants.emplace_back(like);
+      variant.early_launch = early_launch;
+      variant.prefetch = prefetch;
+    }
+  }
+  return variants;
+}
+
+std::vector<ScheduleVariant> variants_like(const Plan& plan) {
+  ScheduleVariant like;
+  for (std::size_t stream = 0; stream < plan.streams.size(); ++stream)
+    if (plan.streams[stream].priority > 0) like.priority = static_cast<int>(stream);
+  if (plan.streams.size() > 1) like.first_share = plan.streams[1].sms;
+  std::vector<ScheduleVariant> variants;
+  for (const LaunchOrder order : {LaunchOrder::graph, LaunchOrder::reversed, LaunchOrder::turns}) {
+    like.order = order;
+    for (const ScheduleVariant& variant : launch_variants(like)) variants.push_back(variant);
+  }
+  return variants;
+}
+
 std::string variant_text(const ScheduleVariant& variant) {
-  return fmt::format("{} launches, {}", variant.early_launch ? "early" : "plain",
-                     variant.prefetch ? "weights prefetched" : "no prefetch");
+  std::string text = fmt::format("{} launches, {}", variant.early_launch ? "early" : "plain",
+                                 variant.prefetch ? "weights prefetched" : "no prefetch");
+  if (variant.order == LaunchOrder::reversed) text += ", the second tower first";
+  if (variant.order == LaunchOrder::turns) text += ", by turns";
+  if (variant.priority >= 0) text += fmt::format(", priority for stream {}", variant.priority);
+  if (variant.first_share > 0) text += fmt::format(", {} SMs for the first tower", variant.first_share);
+  return text;
 }
 
 ScheduleChoice::ScheduleChoice(PlanTimer& timer, MakePlan make_plan, ScheduleLimits limits)
@@ -36,29 +67,88 @@ bool ScheduleChoice::may_go_on() const {
   return limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s;
 }
 
-// Not ended by the budget: without an answer here there is no plan.
-ScheduleVariant ScheduleChoice::choose_variant(const std::vector<ChosenKernel>& kernels) {
+bool ScheduleChoice::within_budget() const {
+  return !limits_.stopped() && (limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s);
+}
+
+// Where memory does not take all of them, the best so far meets the next ones. Of a race that was stopped the first.
+std::size_t ScheduleChoice::race_variants(const std::vector<ChosenKernel>& kernels,
+                                          const std::vector<ScheduleVariant>& variants,
+                                          const std::function<bool()>& go_on) {
   std::vector<Plan> plans;
-  for (const ScheduleVariant& variant : kScheduleVariants) plans.push_back(make_plan_(kernels, variant));
+  for (const ScheduleVariant& variant : variants) plans.push_back(make_plan_(kernels, variant));
   const std::size_t at_once = std::min(plans.size(), timer_.plans_at_once(plans.front()));
   std::size_t best = 0;
-  // Where memory does not take all of them, the best so far meets the next ones.
   for (std::size_t next = 1; next < plans.size();) {
     std::vector<std::size_t> runners{best};
     while (runners.size() < at_once && next < plans.size()) runners.push_back(next++);
     std::vector<Plan> racing;
     for (const std::size_t runner : runners) racing.push_back(plans[runner]);
     const RaceResult result =
-        timer_.race(racing, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds},
-                    [&] { return !limits_.stopped(); });
+        timer_.race(racing, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds}, go_on);
     for (std::size_t i = 0; i < runners.size(); ++i)
-      log_at(1, "{}: {:.1f} us{}", variant_text(kScheduleVariants[runners[i]]), result.entries[i].median_us,
+      log_at(1, "{}: {:.1f} us{}", variant_text(variants[runners[i]]), result.entries[i].median_us,
              result.entries[i].tie ? ", a tie" : "");
     if (result.entries[result.winner].failed)
       fail(ErrorKind::device, "the whole plan cannot be measured: {}", timer_.last_failure());
     best = runners[result.winner];
   }
-  return kScheduleVariants[best];
+  return best;
+}
+
+// Not ended by the budget: without an answer here there is no plan.
+ScheduleVariant ScheduleChoice::choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like) {
+  const std::vector<ScheduleVariant> variants = launch_variants(like);
+  return variants[race_variants(kernels, variants, [&] { return !limits_.stopped(); })];
+}
+
+// The first is what there is.
+ScheduleVariant ScheduleChoice::choose_gain(const std::vector<ChosenKernel>& kernels,
+                                            const std::vector<ScheduleVariant>& variants) {
+  if (variants.size() < 2 || !may_go_on()) return variants.front();
+  plans_ += static_cast<int>(variants.size()) - 1;
+  return variants[race_variants(kernels, variants, [&] { return within_budget(); })];
+}
+
+ScheduleVariant ScheduleChoice::choose_share(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,
+                                             const std::vector<int>& shares) {
+  ScheduleVariant best = like;
+  std::vector<int> directions{1, -1};
+  for (std::size_t timed = 1; timed < kMostShares;) {
+    const auto place = std::find(shares.begin(), shares.end(), best.first_share) - shares.begin();
+    std::vector<ScheduleVariant> runners{best};
+    for (const int direction : directions) {
+      const auto next = place + direction;
+      if (next < 0 || next >= static_cast<std::ptrdiff_t>(shares.size())) continue;
+      runners.push_back(best);
+      runners.back().first_share = shares[static_cast<std::size_t>(next)];
+    }
+    const ScheduleVariant chosen = choose_gain(kernels, runners);
+    if (chosen == best) break;
+    directions = {chosen.first_share > best.first_share ? 1 : -1};
+    best = chosen;
+    timed += runners.size() - 1;
+  }
+  return best;
+}
+
+ScheduleVariant ScheduleChoice::choose_streams(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,
+                                               int stream_count) {
+  if (stream_count < 2) return like;
+  std::vector<ScheduleVariant> variants{like};
+  for (const LaunchOrder order : {LaunchOrder::graph, LaunchOrder::reversed, LaunchOrder::turns}) {
+    if (order == like.order) continue;
+    variants.push_back(like);
+    variants.back().order = order;
+  }
+  const ScheduleVariant ordered = choose_gain(kernels, variants);
+  if (like.first_share > 0) return ordered;
+  variants = {ordered};
+  for (int stream = 0; stream < stream_count; ++stream) {
+    variants.push_back(ordered);
+    variants.back().priority = stream;
+  }
+  return choose_gain(kernels, variants);
 }
 
 std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernel(const std::vector<ChosenKernel>& kernels,
@@ -78,7 +168,7 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernel(const std::vec
   plans_ += static_cast<int>(plans.size()) - 1;
   const RaceResult result = timer_.race(
       plans, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds, .only_gains = true},
-      [&] { return !limits_.stopped() && (limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s); });
+      [&] { return within_budget(); });
   if (result.end == RaceEnd::stopped) return std::nullopt;
   const RaceEntry& before = result.entries.front();
   const RaceEntry& chosen = result.entries[result.winner];

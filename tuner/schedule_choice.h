@@ -6,7 +6,6 @@
 // take turns (tuner/race.h), and what is surely no faster gives way to what comes first.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "runtime/plan.h"
+#include "tuner/co_execution.h"
 #include "tuner/finalists.h"
 #include "tuner/plan_timer.h"
 
@@ -22,17 +22,17 @@ namespace duet {
 struct ScheduleVariant {
   bool early_launch = true;
   bool prefetch = false;  // of weights
+  LaunchOrder order = LaunchOrder::graph;
+  int priority = -1;    // the stream that has it; -1: none
+  int first_share = 0;  // SMs of the first of two towers, where they are divided (sm_division.h); else 0
 
   bool operator==(const ScheduleVariant&) const = default;
 };
-// A tie goes to the first.
-inline constexpr std::array<ScheduleVariant, 4> kScheduleVariants = {{
-    {.early_launch = true, .prefetch = false},
-    {.early_launch = true, .prefetch = true},
-    {.early_launch = false, .prefetch = false},
-    {.early_launch = false, .prefetch = true},
-}};
-std::string variant_text(const ScheduleVariant& variant);  // "early launches, no prefetch"
+// With early launches and prefetch on and off, all else as in `like`; a tie goes to the first.
+std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like);
+// The variants that may have given this plan's streams and the order of its steps.
+std::vector<ScheduleVariant> variants_like(const Plan& plan);
+std::string variant_text(const ScheduleVariant& variant);  // "early launches, no prefetch, by turns, 88 SMs first"
 
 struct ScheduleLimits {
   double budget_s = 0;  // from now; 0: none
@@ -45,8 +45,15 @@ class ScheduleChoice {
   using MakePlan = std::function<Plan(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant)>;
   ScheduleChoice(PlanTimer& timer, MakePlan make_plan, ScheduleLimits limits);
 
-  // The fastest of the variants for these kernels. Throws Error(device) when none of them can be measured.
-  ScheduleVariant choose_variant(const std::vector<ChosenKernel>& kernels);
+  // The fastest of launch_variants(like) for these kernels. Throws Error(device) when none of them can be measured.
+  ScheduleVariant choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like);
+  // From the share of `like` to a faster one beside it, as long as there is one; `shares` ascend. `like` itself where
+  // there is none, or the budget is spent.
+  ScheduleVariant choose_share(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,
+                               const std::vector<int>& shares);
+  // Orders of launch, then, where the towers share their SMs, priority for one of the streams. As above.
+  ScheduleVariant choose_streams(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,
+                                 int stream_count);
 
   struct Turn {
     std::size_t chosen = 0;  // 0: what there was; i: alternatives[i - 1]
@@ -59,6 +66,11 @@ class ScheduleChoice {
   bool may_go_on() const;
 
  private:
+  std::size_t race_variants(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants,
+                            const std::function<bool()>& go_on);
+  ScheduleVariant choose_gain(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants);
+  bool within_budget() const;
+
   PlanTimer& timer_;
   MakePlan make_plan_;
   ScheduleLimits limits_;

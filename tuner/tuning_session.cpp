@@ -8,11 +8,12 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "codegen/step_schedule.h"
+#include "tuner/co_execution.h"
 #include "tuner/elapsed.h"
 #include "tuner/kernel_tuner.h"
 #include "tuner/pairing.h"
@@ -20,6 +21,7 @@
 #include "tuner/repeatability.h"
 #include "tuner/schedule_choice.h"
 #include "tuner/session_log.h"
+#include "tuner/sm_division.h"
 #include "tuner/weight_prefetch.h"
 
 namespace duet {
@@ -43,12 +45,14 @@ struct Problems {
   std::vector<int> problem_of_group;  // by group
 };
 
-Problems find_problems(const Lowering& lowering) {
+// `parts`: streams with SMs of their own, whose problems are tuned there.
+Problems find_problems(const Lowering& lowering, const StepOrder& order, std::span<const StreamShare> parts) {
   Problems problems;
-  std::map<std::string, int> known;
+  std::map<std::pair<std::string, int>, int> known;  // by problem and SMs
   for (std::size_t i = 0; i < lowering.groups.size(); ++i) {
+    const int sms = parts.empty() ? 0 : parts[static_cast<std::size_t>(order.stream[i])].sms;
     const auto [found, inserted] =
-        known.emplace(problem_text(lowering.groups[i].spec), static_cast<int>(problems.group.size()));
+        known.emplace(std::pair(problem_text(lowering.groups[i].spec), sms), static_cast<int>(problems.group.size()));
     if (inserted) {
       problems.group.push_back(i);
       problems.uses.push_back(0);
@@ -89,9 +93,9 @@ class Run {
         stop_(stop),
         start_(Clock::now()),
         lowering_(lower(request.graph, fuse(request.graph, request.rules))),
-        order_(request.mode == ExecutionMode::sequential ? schedule_sequential(lowering_)
-                                                         : schedule_streams(lowering_)),
-        problems_(find_problems(lowering_)),
+        order_(order_steps(lowering_, request.mode)),
+        division_(divide_device(device, request.device, request.mode, lowering_, order_)),
+        problems_(find_problems(lowering_, order_, division_.streams())),
         fingerprint_(request_fingerprint(device, request)) {
     if (lowering_.groups.empty()) fail(ErrorKind::input, "graph '{}' has nothing to run", request.graph.name);
     if (device == nullptr && compiler == nullptr)
@@ -113,6 +117,8 @@ class Run {
       tools_.measurer = measurer_.get();
       if (warm_store != nullptr) tools_.known = &known_.emplace(*warm_store);
     }
+    for (const StreamShare& share : division_.streams())
+      if (share.sms > 0) parts_.emplace(share.sms, std::make_unique<PartTools>(tools_, fingerprint_, share.sms));
   }
 
   // The store keeps a row of every run, however it ends.
@@ -139,7 +145,7 @@ class Run {
     note_choices();
     if (take_stored_plan()) return fill_report();
     choose_schedule();
-    Plan unpaired = make_plan(chosen_);
+    Plan unpaired = make_plan(chosen_, variant_ ? variant_->first_share : predicted_share());
     unpaired.choices = choices_;
     report_.plan = variant_ ? launch_variant(std::move(unpaired), chosen_, *variant_) : paired(unpaired, chosen_);
     check_plan();
@@ -153,9 +159,16 @@ class Run {
   void make_tuners() {
     show("compile", "", true);
     for (std::size_t group : problems_.group)
-      tuners_.push_back(
-          std::make_unique<KernelTuner>(request_.graph, lowering_.groups[group], request_.space, tools_, counts_));
+      tuners_.push_back(std::make_unique<KernelTuner>(request_.graph, lowering_.groups[group], request_.space,
+                                                      tools_of(group), counts_));
     for (const auto& tuner : tuners_) tuner->prepare();
+  }
+
+  // Of the SMs that a group is tuned on.
+  const TunerTools& tools_of(std::size_t group) const {
+    const std::vector<StreamShare> streams = division_.streams();
+    const int sms = streams.empty() ? 0 : streams[static_cast<std::size_t>(order_.stream[group])].sms;
+    return sms > 0 ? parts_.at(sms)->tools() : tools_;
   }
 
   // Those that take the largest share of the plan first, so that a budget is spent where it matters.
@@ -251,7 +264,8 @@ class Run {
     return tools_.measurer != nullptr ? Provenance::measured : Provenance::emulated;
   }
 
-  Plan make_plan(const std::vector<ChosenKernel>& kernels) const {
+  // `first_share`: the SMs of the first tower; 0 where they are not divided.
+  Plan make_plan(const std::vector<ChosenKernel>& kernels, int first_share) const {
     Plan plan = build_plan({.graph = request_.graph,
                             .lowering = lowering_,
                             .order = order_,
@@ -260,7 +274,8 @@ class Run {
                             .kernel_of_group = problems_.problem_of_group,
                             .mode = request_.mode,
                             .provenance = provenance(),
-                            .key = plan_key(request_.graph, request_.rules, request_.mode, fingerprint_)});
+                            .key = plan_key(request_.graph, request_.rules, request_.mode, fingerprint_),
+                            .streams = division_.streams_with(first_share)});
     plan.figures.environment = device_ != nullptr ? device_->environment_text() + ", " + tools_.compiler
                                                   : request_.device.module + ", " + tools_.compiler;
     if (const auto error = predicted_error(plan)) plan.figures.environment += ", " + describe(*error);
@@ -301,7 +316,7 @@ class Run {
   void note_choices() {
     for (std::size_t problem = 0; problem < tuners_.size(); ++problem) {
       KernelChoice& choice = choices_.emplace_back();
-      choice.device = tools_.device_name;
+      choice.device = tools_of(problems_.group[problem]).device_name;
       choice.problem = tuners_[problem]->name();
       choice.config = choice.alone_config = config_text(chosen_[problem].tile);
       choice.source_hash = source_identity(chosen_[problem].source, tools_.compiler);
@@ -319,8 +334,16 @@ class Run {
     choice.chosen_plan_us = chosen_plan_us;
   }
 
-  // Launches and prefetch first, then the kernels in that context, the costliest problem's first; then launches and
-  // prefetch once more where kernels changed.
+  // Where nothing is measured: the share with which the model expects the least latency.
+  int predicted_share() const {
+    if (division_.shares.empty()) return 0;
+    return search_share(division_.shares, division_.first_share, static_cast<int>(division_.shares.size()),
+                        [&](int share) { return make_plan(chosen_, share).figures.latency_us; })
+        .share;
+  }
+
+  // Launches, prefetch and the division of the SMs first, then the kernels in that context, the costliest problem's
+  // first; then the streams' order and priority, and launches and prefetch once more where kernels changed.
   void choose_schedule() {
     if (tools_.measurer == nullptr) return;
     show("choose", "the schedule", true);
@@ -328,19 +351,22 @@ class Run {
     timer_ = std::make_unique<PlanTimer>(*device_, request_.graph, request_.seed, measurer_->watch());
     ScheduleChoice schedule(*timer_,
                             [this](const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant) {
-                              return launch_variant(make_plan(kernels), kernels, variant);
+                              return launch_variant(make_plan(kernels, variant.first_share), kernels, variant);
                             },
                             {.budget_s = schedule_budget_s(), .max_plans = request_.schedule_plans, .stopped = [this] {
                                return stopped();
                              }});
-    variant_ = schedule.choose_variant(chosen_);
+    variant_ = schedule.choose_variant(chosen_, {.first_share = division_.first_share});
+    if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, *variant_, division_.shares);
     int changed = 0;
     for (const std::size_t problem : by_share()) {
       if (!schedule.may_go_on()) break;
       show("choose", tuners_[problem]->name(), true);
       if (choose_in_context(schedule, problem)) ++changed;
     }
-    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_);
+    if (request_.mode != ExecutionMode::paired)
+      variant_ = schedule.choose_streams(chosen_, *variant_, order_.stream_count);
+    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, *variant_);
     counts_.measure_s += seconds_since(start);
     log_at(1, "{}; {} kernels chosen in context, in {:.1f} s", variant_text(*variant_), changed, seconds_since(start));
   }
@@ -369,8 +395,10 @@ class Run {
     if (!stored || stored->provenance != Provenance::measured) return false;
     const std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
     if (!kernels) return false;
-    for (const ScheduleVariant& variant : kScheduleVariants) {
-      if (!same_execution(launch_variant(make_plan(*kernels), *kernels, variant), *stored)) continue;
+    for (const ScheduleVariant& variant : variants_like(*stored)) {
+      if (!division_.has(variant.first_share)) continue;
+      const Plan again = launch_variant(make_plan(*kernels, variant.first_share), *kernels, variant);
+      if (!same_execution(again, *stored)) continue;
       report_.plan = std::move(*stored);
       report_.reused = true;
       return true;
@@ -397,7 +425,8 @@ class Run {
   Plan launch_variant(Plan plan, const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant) const {
     for (PlanKernel& kernel : plan.kernels) kernel.programmatic_launch = variant.early_launch;
     if (variant.prefetch) add_weight_prefetch(plan, weight_prefetch_limit(fingerprint_));
-    return paired(std::move(plan), kernels);
+    plan = with_launch_order(paired(std::move(plan), kernels), variant.order);
+    return variant.priority >= 0 ? with_priority(plan, variant.priority) : plan;
   }
 
   // The plan made of `kernels` with its towers paired, where that is the mode asked for; else as it is.
@@ -492,11 +521,13 @@ class Run {
   Clock::time_point last_shown_{};
   Lowering lowering_;
   StepOrder order_;
+  SmDivision division_;  // for which kernels are tuned
   Problems problems_;
   DeviceFingerprint fingerprint_;
   TunerTools tools_;
   std::unique_ptr<CompilePool> pool_;
   std::unique_ptr<Measurer> measurer_;
+  std::map<int, std::unique_ptr<PartTools>> parts_;  // by SMs
   std::optional<KnownSpaces> known_;
   TuneCounts counts_;
   std::vector<std::unique_ptr<KernelTuner>> tuners_;

@@ -20,6 +20,7 @@
 #include "runtime/engine.h"
 #include "tests/support/random_graph.h"
 #include "tests/tuner/shipped_stubs.h"
+#include "tuner/co_execution.h"
 #include "tuner/pairing.h"
 #include "tuner/plan_builder.h"
 #include "tuner/synthetic_inputs.h"
@@ -71,8 +72,7 @@ Plan random_plan(std::mt19937_64& engine, const Graph& graph, const Lowering& lo
                  ExecutionMode mode) {
   static const DeviceSpec kDevice = load_device(testing::shipped("devices"), "emulator");
   static const SearchSpace kSpace = load_search_space(testing::shipped("schedules") / "default.yaml");
-  const StepOrder order =
-      mode == ExecutionMode::sequential ? schedule_sequential(lowering) : schedule_streams(lowering);
+  const StepOrder order = order_steps(lowering, mode);
   std::map<std::string, int> known;
   std::vector<ChosenKernel> kernels;
   std::vector<int> kernel_of_group;
@@ -92,7 +92,7 @@ Plan random_plan(std::mt19937_64& engine, const Graph& graph, const Lowering& lo
                                 .mode = mode,
                                 .provenance = Provenance::emulated,
                                 .key = plan_key(graph, rules, mode, fingerprint_of(kDevice, "emulator"))});
-  if (mode != ExecutionMode::paired) return plan;
+  if (mode != ExecutionMode::paired) return with_launch_order(plan, static_cast<LaunchOrder>(engine() % 3));
   return pair_towers(plan, candidates, kDevice, [](const KernelSource&) { return std::vector<KernelImage>{}; });
 }
 

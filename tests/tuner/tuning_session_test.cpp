@@ -120,6 +120,36 @@ TEST_F(Session, APairedPlanKnowsWhichLaunchesItsChoicesAreIn) {
   }
 }
 
+TEST_F(Session, APartitionedPlanGivesEachTowerSmsAndItsOwnTiles) {
+  TuneRequest request_parts = request(tiny_dual());
+  request_parts.mode = ExecutionMode::partition;
+  request_parts.device.sm_count = 16;
+  const Plan plan = tune(request_parts).plan;
+  EXPECT_EQ(plan.key.variant, "fused-partition");
+  ASSERT_EQ(plan.streams.size(), 3u);
+  EXPECT_EQ(plan.streams[0], StreamShare{});
+  EXPECT_GT(plan.streams[1].sms, 0);
+  EXPECT_EQ(plan.streams[1].sms + plan.streams[2].sms, 16);
+  for (const PlanStep& step : plan.steps)
+    EXPECT_EQ(step.stream, step.tower == "joint" ? 0 : step.tower == "vision" ? 1 : 2) << step.name;
+  EXPECT_EQ(store_.find(plan.key).plan, plan);
+  std::set<std::string> devices;
+  for (const KernelChoice& choice : plan.choices) {
+    devices.insert(choice.device);
+    EXPECT_TRUE(store_.find_candidate(choice.device, choice.problem, choice.config, choice.source_hash).has_value());
+  }
+  EXPECT_EQ(devices.size(), 3u) << "each tower's SMs, and all of them for what is joint";
+}
+
+TEST_F(Session, WithoutSmsToDivideTheTowersShareThem) {
+  TuneRequest one_sm = request(tiny_dual());
+  one_sm.mode = ExecutionMode::partition;
+  one_sm.device.sm_count = 1;
+  const Plan plan = tune(one_sm).plan;
+  EXPECT_EQ(plan.mode, ExecutionMode::partition);
+  EXPECT_TRUE(plan.streams.empty());
+}
+
 TEST_F(Session, TheBaselineIsUnfusedAndSequential) {
   const TuneReport baseline = tune(baseline_of(request(tiny_dual())));
   const TuneReport fused = tune(request(tiny_dual()));

@@ -1,0 +1,121 @@
+#include "tuner/sm_shares.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "codegen/fusion.h"
+#include "tests/support/fake_device.h"
+#include "tests/tuner/fakes.h"
+#include "tests/tuner/small_graphs.h"
+#include "tuner/co_execution.h"
+#include "tuner/device_share.h"
+
+namespace duet {
+namespace {
+
+using Shares = std::vector<int>;
+
+TEST(SmShares, AreTheGranulesAndTheirRests) {
+  EXPECT_EQ(possible_shares(16, {8, 8}), Shares{8});
+  EXPECT_EQ(possible_shares(16, {4, 2}), (Shares{4, 6, 8, 10, 12}));
+  EXPECT_EQ(possible_shares(20, {8, 8}), (Shares{8, 12}));  // of 20, 8 are a group and 12 the rest
+  EXPECT_EQ(possible_shares(8, {8, 8}), Shares{});
+  EXPECT_EQ(possible_shares(132, {0, 0}), Shares{});
+  const Shares h100 = possible_shares(132, {8, 8});
+  EXPECT_EQ(h100.front(), 8);
+  EXPECT_EQ(h100.back(), 124);
+  EXPECT_NE(std::find(h100.begin(), h100.end(), 44), h100.end());
+}
+
+TEST(SmShares, MakeASmallerDeviceOfTheSameMemory) {
+  DeviceSpec device = test_device();
+  const DeviceSpec half = sm_share_of(device, device.sm_count / 2);
+  EXPECT_EQ(half.sm_count, device.sm_count / 2);
+  EXPECT_DOUBLE_EQ(half.fp16_tflops, device.fp16_tflops / 2);
+  EXPECT_EQ(half.memory_gbps, device.memory_gbps);
+  EXPECT_EQ(half.l2_bytes, device.l2_bytes);
+}
+
+TEST(SmShares, BeginWithTheTowersWork) {
+  const Graph graph = tiny_dual();
+  const Lowering lowering = lower(graph, fuse(graph, {}));
+  const StepOrder order = order_steps(lowering, ExecutionMode::partition);
+  ASSERT_EQ(order.stream_count, 3);
+  DeviceSpec device = test_device();
+  device.sm_count = 16;
+  const Shares shares = possible_shares(16, {2, 2});
+  const int vision = share_by_work(shares, lowering, order, device);
+  std::vector<double> bytes(3);
+  for (std::size_t i = 0; i < lowering.groups.size(); ++i)
+    bytes[static_cast<std::size_t>(order.stream[i])] += lowering.groups[i].bytes;
+  ASSERT_GT(bytes[1], bytes[2]);  // vision is the larger tower
+  EXPECT_GT(vision, 8);
+  EXPECT_LT(vision, 16);
+}
+
+TEST(SmShares, JointStepsWaitForBothTowers) {
+  const Graph graph = tiny_dual();
+  const Lowering lowering = lower(graph, fuse(graph, {}));
+  const StepOrder order = order_steps(lowering, ExecutionMode::partition);
+  int joint = 0;
+  for (std::size_t i = 0; i < lowering.groups.size(); ++i) {
+    const bool is_joint = lowering.groups[i].group.tower == "joint";
+    EXPECT_EQ(order.stream[i] == 0, is_joint);
+    if (!is_joint || joint++ > 0) continue;
+    EXPECT_EQ(order.waits[i].size(), 2u);
+  }
+  EXPECT_GT(joint, 0);
+}
+
+// Times with their least at `best`.
+struct Valley {
+  int best;
+  std::map<int, int> timed{};
+  double operator()(int share) {
+    ++timed[share];
+    return 100 + std::abs(share - best);
+  }
+};
+
+TEST(ShareSearch, WalksToTheFasterNeighbour) {
+  const Shares shares{2, 4, 6, 8, 10, 12, 14};
+  for (const int best : shares) {
+    for (const int start : shares) {
+      Valley valley{.best = best};
+      const ShareChoice choice = search_share(shares, start, 100, std::ref(valley));
+      EXPECT_EQ(choice.share, best) << "from " << start;
+      EXPECT_EQ(choice.time_us, 100);
+      for (const auto& [share, times] : valley.timed) EXPECT_EQ(times, 1) << share;
+      EXPECT_EQ(choice.timed, static_cast<int>(valley.timed.size()));
+    }
+  }
+}
+
+TEST(ShareSearch, KeepsToItsLimitAndLeavesWhatFails) {
+  const Shares shares{2, 4, 6, 8, 10, 12, 14};
+  Valley valley{.best = 14};
+  const ShareChoice choice = search_share(shares, 2, 3, std::ref(valley));
+  EXPECT_EQ(choice.share, 6);
+  EXPECT_EQ(choice.timed, 3);
+  const auto fails = [](int share) { return share == 8 ? 50.0 : std::numeric_limits<double>::infinity(); };
+  EXPECT_EQ(search_share(shares, 8, 9, fails).share, 8);
+  EXPECT_THROW(search_share(shares, 3, 9, fails), Error);
+}
+
+TEST(DeviceShare, GivesItsShareToEveryLaunch) {
+  FakeDevice whole;
+  whole.mutable_info().fingerprint.sm_count = 16;
+  DeviceShare share(whole, 6);
+  EXPECT_EQ(share.info().fingerprint.sm_count, 6);
+  std::vector<Launch> launches(2);
+  launches[1].stream = 1;
+  share.capture(launches);
+  ASSERT_EQ(whole.captured.size(), 2u);
+  for (const Launch& launch : whole.captured) EXPECT_EQ(launch.share, (StreamShare{.sms = 6}));
+}
+
+}  // namespace
+}  // namespace duet
