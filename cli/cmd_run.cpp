@@ -16,7 +16,9 @@
 #include "cli/stand_in.h"
 #include "cli/target.h"
 #include "codegen/reference.h"
+#include "codegen/shorten_text.h"
 #include "runtime/engine.h"
+#include "runtime/text_length.h"
 
 namespace duet {
 namespace {
@@ -34,6 +36,28 @@ struct RunFlags {
 };
 
 using Tensors = std::map<std::string, HostTensor>;
+
+// The first columns of token ids for a plan that computes no more; other inputs as they are.
+HostTensor cut_texts(const HostTensor& tensor, const Shape& shape) {
+  if (tensor.dtype != Dtype::i32 || tensor.shape.size() != 2 || shape.size() != 2 || tensor.shape[0] != shape[0] ||
+      tensor.shape[1] <= shape[1])
+    return tensor;
+  std::vector<std::int32_t> ids;
+  const auto all = tensor.ints();
+  for (std::int64_t row = 0; row < shape[0]; ++row) {
+    const auto begin = all.subspan(static_cast<std::size_t>(row * tensor.shape[1]), static_cast<std::size_t>(shape[1]));
+    ids.insert(ids.end(), begin.begin(), begin.end());
+  }
+  return HostTensor::from_ints(shape, ids);
+}
+
+// Of a plan named by its number.
+void require_room_for_texts(const Plan& plan, std::int64_t text_tokens) {
+  const int length = text_length_of(plan.key.variant);
+  if (length > 0 && text_tokens > length)
+    fail(ErrorKind::input, "the longest text has {} tokens, and this plan ({}) computes the first {}", text_tokens,
+         plan.key.variant, length);
+}
 
 struct Comparison {
   double cosine_min = 1;
@@ -69,7 +93,8 @@ Comparison compare(const HostTensor& got, const HostTensor& expected) {
 // `images` writes the pixels of the batch that begins at `first`, where the device preprocesses them.
 Tensors run_once(Engine& engine, const Tensors& inputs, DeviceImages* images = nullptr, std::int64_t first = 0) {
   for (const PlanTensor& input : engine.plan().inputs) {
-    if (images == nullptr || input.name != kPixelInput) engine.set_input(input.name, inputs.at(input.name));
+    if (images != nullptr && input.name == kPixelInput) continue;
+    engine.set_input(input.name, cut_texts(inputs.at(input.name), input.shape));
   }
   if (images != nullptr) images->write_batch(first);
   engine.run();
@@ -128,8 +153,8 @@ void check_outputs(const Graph& graph, const Tensors& inputs, const WeightProvid
   }
 }
 
-RunResult run_arrays(const RunFlags& flags, const Graph& graph, Engine& engine, const WeightProvider& weights) {
-  const Tensors inputs = load_inputs(graph, flags.inputs, flags.seed);
+RunResult run_arrays(const RunFlags& flags, const Graph& graph, const Tensors& inputs, Engine& engine,
+                     const WeightProvider& weights) {
   RunResult result;
   result.outputs = run_once(engine, inputs);
   if (flags.check) check_outputs(graph, inputs, weights, result.outputs, result.checks);
@@ -172,12 +197,10 @@ std::vector<Stream> load_streams(const RunFlags& flags, const Graph& graph) {
 }
 
 // A plan has one batch size for both towers; it is replayed until all images and all texts went through.
-RunResult run_streams(const RunFlags& flags, const Graph& graph, const Target& target, Engine& engine,
-                      const WeightProvider& weights) {
-  const std::vector<Stream> streams = load_streams(flags, graph);
+RunResult run_streams(const RunFlags& flags, const Graph& graph, const std::vector<Stream>& streams, Tensors inputs,
+                      const Target& target, Engine& engine, const WeightProvider& weights) {
   std::optional<DeviceImages> images;
   if (preprocesses_on_device(flags)) images.emplace(graph, flags.real, flags.weights, target, engine);
-  Tensors inputs = load_inputs(graph, flags.inputs, flags.seed);
   std::int64_t longest = 0;
   for (const Stream& stream : streams) longest = std::max(longest, stream.count);
   const std::int64_t batch = inputs.at(streams.front().input).shape[0];
@@ -199,9 +222,23 @@ RunResult run_streams(const RunFlags& flags, const Graph& graph, const Target& t
   return result;
 }
 
+// The tokens of the longest text of all that will be run; 0 for a graph whose texts cannot be cut.
+std::int64_t longest_text_of(const Graph& graph, const std::vector<Stream>& streams, const Tensors& inputs) {
+  try {
+    const std::string& name = text_input(graph);
+    for (const Stream& stream : streams)
+      if (stream.input == name) return longest_text(graph, stream.rows);
+    return longest_text(graph, inputs.at(name));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    return 0;
+  }
+}
+
 void print_json(const RunResult& result, const RunFlags& flags, const Graph& graph, const Plan& plan) {
   nlohmann::json out{{"model", graph.name},
                      {"provenance", provenance_name(plan.provenance)},
+                     {"variant", plan.key.variant},
                      {"outputs", outputs_json(result.outputs)}};
   for (const auto& [name, c] : result.checks) {
     out["check"][name] = {{"cosine_min", c.cosine_min}, {"max_abs_error", c.max_abs_error}};
@@ -231,11 +268,17 @@ void run(const RunFlags& flags, const GlobalFlags& global) {
     fail(ErrorKind::missing, "'{}' is not this machine: a plan for it runs there; here use --target auto or emulator",
          flags.target);
   }
-  const Plan plan = flags.plan.find(graph, target.name, *target.device, flags.plan.variant);
+  const std::vector<Stream> streams = load_streams(flags, graph);
+  const Tensors inputs = load_inputs(graph, flags.inputs, flags.seed);
+  const std::int64_t text_tokens = longest_text_of(graph, streams, inputs);
+  const Plan plan = text_tokens > 0
+                        ? flags.plan.find_for_texts(graph, target.name, *target.device, flags.plan.variant, text_tokens)
+                        : flags.plan.find(graph, target.name, *target.device, flags.plan.variant);
+  require_room_for_texts(plan, text_tokens);
   const auto weights = load_weights(graph, flags.weights, flags.seed);
   Engine engine(*target.device, plan, *weights);
-  const RunResult result = flags.real.empty() ? run_arrays(flags, graph, engine, *weights)
-                                              : run_streams(flags, graph, target, engine, *weights);
+  const RunResult result = streams.empty() ? run_arrays(flags, graph, inputs, engine, *weights)
+                                           : run_streams(flags, graph, streams, inputs, target, engine, *weights);
   if (!flags.output.empty()) write_outputs(result, flags.output);
   if (global.json) {
     print_json(result, flags, graph, plan);

@@ -144,6 +144,7 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
 TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   TuneRequest request;
   request.graph = flags.graph.load();
+  request.text_length = flags.graph.text_length;
   request.target = target.name;
   request.device = target.spec;
   for (const ExecutionMode mode : kExecutionModes)

@@ -22,7 +22,8 @@ struct GraphFlags {
   std::string model;
   int batch = 1;
   std::string precision = "f16";
-  std::string tower;  // empty: all
+  std::string tower;    // empty: all
+  int text_length = 0;  // tokens; 0: all
 
   void add_to(CLI::App& command);
   Graph load() const;

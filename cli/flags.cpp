@@ -5,6 +5,7 @@
 #include "cli/data_files.h"
 #include "codegen/graph_yaml.h"
 #include "codegen/keep_tower.h"
+#include "codegen/shorten_text.h"
 
 namespace duet {
 
@@ -15,17 +16,21 @@ void GraphFlags::add_to(CLI::App& command) {
       ->capture_default_str()
       ->check(CLI::IsMember({"f16", "bf16"}));
   command.add_option("--tower", tower, "One tower alone (vision, text): a model of its own (default: all)");
+  command.add_option("--text-length", text_length, "Compute the first tokens of each text only; 0: all")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65536));
 }
 
 Graph GraphFlags::load() const {
-  const Graph graph =
-      load_graph(find_data_file("graphs", model), {.batch = batch, .precision = parse_dtype(precision)});
+  Graph graph = load_graph(find_data_file("graphs", model), {.batch = batch, .precision = parse_dtype(precision)});
+  if (text_length > 0) graph = shorten_text(graph, text_length);
   return tower.empty() ? graph : keep_tower(graph, tower);
 }
 
 std::string GraphFlags::command_text() const {
   const std::string text = fmt::format("{} --batch {}", model, batch);
-  return tower.empty() ? text : text + " --tower " + tower;
+  const std::string length = text_length == 0 ? "" : fmt::format(" --text-length {}", text_length);
+  return text + length + (tower.empty() ? "" : " --tower " + tower);
 }
 
 void StoreFlags::add_to(CLI::App& command) {

@@ -19,6 +19,14 @@ struct PlanChoice {
   void add_to(CLI::App& command);
   // Throws Error(missing) saying why nothing matched and how to make a plan. Warns when the match is not exact.
   Plan find(const Graph& graph, const std::string& target, const Device& device, const std::string& variant_name) const;
+  // The same for texts whose longest has `text_tokens`: the plan that computes the fewest tokens of those that hold
+  // them (shorten_text), else the one for all. A note on stderr says which.
+  Plan find_for_texts(const Graph& graph, const std::string& target, const Device& device,
+                      const std::string& variant_name, std::int64_t text_tokens) const;
+
+ private:
+  PlanKey key_of(const Graph& graph, const std::string& target, const Device& device,
+                 const std::string& variant_name) const;
 };
 
 }  // namespace duet

@@ -5,13 +5,16 @@
 
 #include "base/error.h"
 #include "runtime/plan_rank.h"
+#include "runtime/text_length.h"
 
 namespace duet {
 namespace {
 
+// Any variant: of those that take texts of every length.
 bool fits(const PlanSummary& plan, const PlanRequest& request) {
-  return (request.batch == 0 || plan.key.batch == request.batch) &&
-         (request.variant.empty() || plan.key.variant == request.variant);
+  const bool wanted =
+      request.variant.empty() ? text_length_of(plan.key.variant) == 0 : plan.key.variant == request.variant;
+  return wanted && (request.batch == 0 || plan.key.batch == request.batch);
 }
 
 std::string list_plans(std::span<const PlanSummary> plans) {

@@ -10,7 +10,7 @@ namespace duet {
 
 struct PlanRequest {
   int batch = 0;                  // 0: the smallest there is for the nearest device
-  std::string_view variant = {};  // empty: any
+  std::string_view variant = {};  // empty: any that takes texts of every length (text_length.h)
 };
 
 // The nearest (plan_rank.h) of the plans of the requested batch and variant. Throws Error(missing), naming what there

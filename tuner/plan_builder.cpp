@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "runtime/text_length.h"
 #include "tuner/cost_model.h"
 #include "tuner/plan_prediction.h"
 #include "tuner/sm_shares.h"
@@ -346,12 +347,13 @@ std::string plan_variant(const FusionRules& rules, ExecutionMode mode) {
   return fmt::format("{}-{}", text, execution_mode_name(mode));
 }
 
-PlanKey plan_key(const Graph& graph, const FusionRules& rules, ExecutionMode mode, DeviceFingerprint device) {
+PlanKey plan_key(const Graph& graph, const FusionRules& rules, ExecutionMode mode, DeviceFingerprint device,
+                 int text_length) {
   return {.model = graph.name,
           .graph_hash = graph_hash(graph),
           .batch = graph.batch,
           .precision = graph.precision,
-          .variant = plan_variant(rules, mode),
+          .variant = plan_variant(rules, mode) + text_length_suffix(text_length),
           .device = std::move(device)};
 }
 

@@ -51,7 +51,9 @@ Plan build_plan(const PlanParts& parts);
 
 // "fused-streams", "baseline" (no rule, sequential), "fused-without-qkv-sequential", "unfused-streams".
 std::string plan_variant(const FusionRules& rules, ExecutionMode mode);
-PlanKey plan_key(const Graph& graph, const FusionRules& rules, ExecutionMode mode, DeviceFingerprint device);
+// `text_length`: the tokens of a graph of shorten_text, which its variant names (runtime/text_length.h); 0: all.
+PlanKey plan_key(const Graph& graph, const FusionRules& rules, ExecutionMode mode, DeviceFingerprint device,
+                 int text_length = 0);
 // Of a device that is not here.
 DeviceFingerprint fingerprint_of(const DeviceSpec& spec, const std::string& target);
 

@@ -28,7 +28,7 @@ std::string settings_json(const TuneRequest& request) {
 }  // namespace
 
 SessionLog::SessionLog(PlanStore& store, const TuneRequest& request, std::string device) : store_(store) {
-  record_.variant = plan_key(request.graph, request.rules, request.mode, {}).variant;
+  record_.variant = plan_key(request.graph, request.rules, request.mode, {}, request.text_length).variant;
   record_.device = std::move(device);
   record_.model = request.graph.name;
   record_.settings = settings_json(request);

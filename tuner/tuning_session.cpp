@@ -264,6 +264,10 @@ class Run {
     return tools_.measurer != nullptr ? Provenance::measured : Provenance::emulated;
   }
 
+  PlanKey key() const {
+    return plan_key(request_.graph, request_.rules, request_.mode, fingerprint_, request_.text_length);
+  }
+
   // `first_share`: the SMs of the first tower; 0 where they are not divided.
   Plan make_plan(const std::vector<ChosenKernel>& kernels, int first_share) const {
     Plan plan = build_plan({.graph = request_.graph,
@@ -274,7 +278,7 @@ class Run {
                             .kernel_of_group = problems_.problem_of_group,
                             .mode = request_.mode,
                             .provenance = provenance(),
-                            .key = plan_key(request_.graph, request_.rules, request_.mode, fingerprint_),
+                            .key = key(),
                             .streams = division_.streams_with(first_share)});
     plan.figures.environment = device_ != nullptr ? device_->environment_text() + ", " + tools_.compiler
                                                   : request_.device.module + ", " + tools_.compiler;
@@ -390,8 +394,7 @@ class Run {
     const bool settled = std::all_of(tuners_.begin(), tuners_.end(), [](const auto& t) { return t->was_settled(); });
     if (tools_.measurer == nullptr || !settled) return false;
     show("plan", "from an earlier run", true);
-    std::optional<Plan> stored =
-        store_.find(plan_key(request_.graph, request_.rules, request_.mode, fingerprint_)).plan;
+    std::optional<Plan> stored = store_.find(key()).plan;
     if (!stored || stored->provenance != Provenance::measured) return false;
     const std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
     if (!kernels) return false;

@@ -29,7 +29,8 @@ namespace duet {
 
 struct TuneRequest {
   Graph graph;
-  std::string target;  // as the user named it: "auto", "emulator", "jetson-orin-nx-16gb@25W"
+  int text_length = 0;  // of a graph of shorten_text; 0: it takes texts of every length
+  std::string target;   // as the user named it: "auto", "emulator", "jetson-orin-nx-16gb@25W"
   DeviceSpec device;
   FusionRules rules;
   ExecutionMode mode = ExecutionMode::streams;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "runtime/text_length.h"
 
 namespace duet {
 namespace {
@@ -45,6 +46,23 @@ TEST(PlanChoice, PrefersThisModuleToASmallerBatch) {
                                        plan(2, 4, orin("25W"), Provenance::predicted, 9)};
   EXPECT_EQ(choose_plan(plans, orin("25W"), {}).id, 2);
   EXPECT_EQ(choose_plan(plans, orin("25W"), {.batch = 1}).id, 1);
+}
+
+TEST(PlanChoice, TakesAPlanForShorterTextsOnlyWhenNamed) {
+  const std::vector<PlanSummary> plans{
+      plan(1, 1, orin("25W"), Provenance::measured, 9),
+      plan(2, 1, orin("25W"), Provenance::measured, 5, "fused-streams-text16"),
+  };
+  EXPECT_EQ(choose_plan(plans, orin("25W"), {}).id, 1);
+  EXPECT_EQ(choose_plan(plans, orin("25W"), {.variant = "fused-streams-text16"}).id, 2);
+}
+
+TEST(TextLength, IsTheEndOfAVariantsName) {
+  EXPECT_EQ(text_length_suffix(0), "");
+  EXPECT_EQ(text_length_of("fused-partition" + text_length_suffix(24)), 24);
+  for (const char* other :
+       {"fused-streams", "", "baseline-text", "a-text0", "a-text-3", "a-text12x", "a-text99999999999"})
+    EXPECT_EQ(text_length_of(other), 0) << other;
 }
 
 TEST(PlanChoice, SaysWhatThereIs) {

@@ -1,11 +1,19 @@
 // Tunes a whole model on the emulator: every kernel of the plan is executed and compared with the reference.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
 #include "base/error.h"
+#include "codegen/shorten_text.h"
 #include "emulator/emulator_device.h"
+#include "runtime/engine.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tuner/fakes.h"
 #include "tests/tuner/small_graphs.h"
+#include "tuner/synthetic_inputs.h"
 #include "tuner/tuning_session.h"
 
 namespace duet {
@@ -57,6 +65,69 @@ TEST_F(EmulatorTuning, Bfloat16IsRightToo) {
   const TuneReport report = tune(request(Dtype::bf16));
   EXPECT_EQ(report.plan.key.precision, Dtype::bf16);
   EXPECT_EQ(report.failed, 0);
+}
+
+TEST_F(EmulatorTuning, APartitionedPlanIsRight) {
+  TuneRequest parts = request(Dtype::f16);
+  parts.mode = ExecutionMode::partition;
+  parts.device.sm_count = 8;
+  const TuneReport report = tune(parts);
+  EXPECT_EQ(report.failed, 0);
+  ASSERT_EQ(report.plan.streams.size(), 3u);
+  EXPECT_EQ(report.plan.streams[1].sms + report.plan.streams[2].sms, 8);
+}
+
+// Texts of 2 to 5 tokens, what follows their end being of no account.
+HostTensor short_texts() {
+  const std::vector<std::int32_t> ids{7, 210, 3, 9, 210, 8, 8, 8, 8, 8, 8, 8, 8,  //
+                                      1, 2,   3, 5, 210, 0, 0, 0, 0, 0, 0, 0, 0};
+  return HostTensor::from_ints({2, 13}, ids);
+}
+
+HostTensor first_tokens(const HostTensor& ids, std::int64_t tokens) {
+  std::vector<std::int32_t> cut;
+  for (std::int64_t row = 0; row < ids.shape[0]; ++row)
+    for (std::int64_t i = 0; i < tokens; ++i)
+      cut.push_back(ids.ints()[static_cast<std::size_t>(row * ids.shape[1] + i)]);
+  return HostTensor::from_ints({ids.shape[0], tokens}, cut);
+}
+
+TEST_F(EmulatorTuning, APlanForShorterTextsHasTheResultsOfTheWhole) {
+  TuneRequest whole = request(Dtype::f16);
+  const RandomWeights weights = synthetic_weights(whole.graph, 1);
+  auto inputs = synthetic_inputs(whole.graph, 1);
+  const auto outputs_of = [&](const Plan& plan, const HostTensor& ids) {
+    Engine engine(*device_, plan, weights);
+    inputs["input_ids"] = ids;
+    for (const auto& [name, tensor] : inputs) engine.set_input(name, tensor);
+    engine.run();
+    return std::pair(engine.output("text_embeds"), engine.output("logits_per_image"));
+  };
+  const auto [expected, expected_logits] = outputs_of(tune(whole).plan, short_texts());
+  for (const int tokens : {5, 8}) {
+    TuneRequest cut = whole;
+    cut.graph = shorten_text(whole.graph, tokens);
+    cut.text_length = tokens;
+    const Plan plan = tune(cut).plan;
+    EXPECT_EQ(plan.key.variant, fmt::format("fused-streams-text{}", tokens));
+    const auto [got, logits] = outputs_of(plan, first_tokens(short_texts(), tokens));
+    const auto a = got.floats(), b = expected.floats();
+    ASSERT_EQ(got.shape, expected.shape);
+    const std::size_t width = static_cast<std::size_t>(got.shape[1]);
+    float largest = 0;
+    for (std::size_t row = 0; row < a.size(); row += width) {
+      double cosine = 0;
+      for (std::size_t i = row; i < row + width; ++i) {
+        cosine += double(a[i]) * b[i];
+        largest = std::max(largest, std::abs(a[i] - b[i]));
+      }
+      EXPECT_GT(cosine, 0.9999) << tokens << " tokens, text " << row / width;
+    }
+    std::cout << tokens << " tokens: largest difference " << largest << "\n";
+    EXPECT_LT(largest, 2e-3f);
+    for (std::size_t i = 0; i < logits.floats().size(); ++i)
+      EXPECT_NEAR(logits.floats()[i], expected_logits.floats()[i], 0.05f);
+  }
 }
 
 }  // namespace
