@@ -34,6 +34,7 @@ struct BenchFlags {
   double energy_s = 0;
   double processes_s = 0;
   int identical_runs = 0;
+  double hog_gbps = 0;
   bool kernels = false;
   bool cold = false;
   std::uint64_t seed = 1;
@@ -119,7 +120,7 @@ void keep_results(const std::vector<BenchResult>& results, const BenchFlags& fla
 }
 
 Target open_gpu_target(const BenchFlags& flags) {
-  Target target = open_target(flags.target);
+  Target target = open_target(flags.target, {}, flags.hog_gbps);
   if (!target.device || !target.device->info().can_measure) {
     fail(ErrorKind::missing,
          "'{}' cannot be timed here: a GPU and its driver are needed; `duet plans show` prints predictions",
@@ -211,6 +212,8 @@ void bench_processes(const BenchFlags& flags, const GlobalFlags& global) {
 }
 
 void bench(const BenchFlags& flags, const GlobalFlags& global) {
+  if (flags.processes_s > 0 && flags.hog_gbps > 0)
+    fail(ErrorKind::usage, "--hog works within one process: not with --processes-s");
   if (flags.processes_s > 0) return bench_processes(flags, global);
   if (flags.kernels) return bench_kernels(flags, global);
   if (flags.identical_runs > 0) return bench_repeatability(flags, global);
@@ -225,6 +228,7 @@ void add_bench_command(CLI::App& app, const GlobalFlags& global) {
   flags->plan.add_to(*command);
   command->add_option("--variant", flags->variants, "Plans to time, side by side")->capture_default_str();
   command->add_option("--target", flags->target, "The device: auto is the GPU here")->capture_default_str();
+  command->add_option("--hog", flags->hog_gbps, kHogHelp)->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--samples", flags->samples, "Timed runs of each plan")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));

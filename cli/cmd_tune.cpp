@@ -43,6 +43,7 @@ struct TuneFlags {
   std::string warm_from = "auto";
   std::string isolation = "process";
   double candidate_timeout_s = 0;
+  double hog_gbps = 0;
   std::optional<std::uint64_t> drill_seed;
 };
 
@@ -56,6 +57,7 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
   flags.graph.add_to(command);
   flags.store.add_to(command);
   command.add_option("--target", flags.target, kTargetHelp)->capture_default_str();
+  command.add_option("--hog", flags.hog_gbps, kHogHelp)->capture_default_str()->check(CLI::NonNegativeNumber);
   command.add_option("--space", flags.space, "Search space: a name of schedules/ or a YAML file")
       ->capture_default_str()
       ->group("Search");
@@ -204,9 +206,11 @@ void print_report(const char* what, const TuneReport& r) {
 void tune(const TuneFlags& flags, const GlobalFlags& global) {
   if (flags.drill_seed && flags.isolation == "none")
     fail(ErrorKind::usage, "--drill-faults plants faults that end a process: not with --isolation none");
-  Target target = open_target(flags.target, {.processes = flags.isolation == "process",
-                                             .timeout_s = flags.candidate_timeout_s,
-                                             .obey_faults = flags.drill_seed.has_value()});
+  Target target = open_target(flags.target,
+                              {.processes = flags.isolation == "process",
+                               .timeout_s = flags.candidate_timeout_s,
+                               .obey_faults = flags.drill_seed.has_value()},
+                              flags.hog_gbps);
   if (flags.drill_seed && !target.device)
     fail(ErrorKind::usage, "--drill-faults needs a target that runs candidates: auto or emulator, not '{}'",
          target.name);

@@ -14,6 +14,7 @@
 #include "tuner/board_mode.h"
 #include "tuner/compile_cache.h"
 #include "tuner/live_device_spec.h"
+#include "tuner/memory_hog.h"
 #include "tuner/nvrtc_compiler.h"
 
 namespace duet {
@@ -84,16 +85,19 @@ std::unique_ptr<Device> open_device(const std::string& name, const Isolation& is
   return std::make_unique<IsolatedDevice>(worker_options(std::move(arguments), timeout_s));
 }
 
-Target open_gpu(int sms, const Isolation& isolation) {
+Target open_gpu(int sms, const Isolation& isolation, double hog_gbps) {
   Target target;
   target.name = slice_target(sms);
   target.device = open_device(target.name, isolation);
+  target.compiler =
+      std::make_unique<DiskCachedNvrtc>(target.device->info().fingerprint.driver_version / 1000, isolation);
+  if (hog_gbps > 0)
+    target.device = std::make_unique<HoggedDevice>(std::move(target.device), *target.compiler, hog_gbps);
   const DeviceInfo& info = target.device->info();
   target.spec = calibrated(live_device_spec(info));
   if (info.memory_gbps <= 0) {
     if (const double gbps = memory_gbps_of_board(info); gbps > 0) target.spec.memory_gbps = gbps;
   }
-  target.compiler = std::make_unique<DiskCachedNvrtc>(info.fingerprint.driver_version / 1000, isolation);
   return target;
 }
 
@@ -118,8 +122,12 @@ Target open_described(const std::string& name, const Isolation& isolation) {
 
 }  // namespace
 
-Target open_target(const std::string& name, const Isolation& isolation) {
-  if (const std::optional<int> sms = parse_slice_target(name)) return open_gpu(*sms, isolation);
+Target open_target(const std::string& name, const Isolation& isolation, double hog_gbps) {
+  const std::optional<int> sms = parse_slice_target(name);
+  if (hog_gbps > 0 && sms.value_or(0) == 0)
+    fail(ErrorKind::usage,
+         "--hog runs on the SMs beside a slice of the GPU, and '{}' is none; use one such as auto/16sm", name);
+  if (sms) return open_gpu(*sms, isolation, hog_gbps);
   if (name == kEmulator) return open_emulator(isolation);
   return open_described(name, isolation);
 }

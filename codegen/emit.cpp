@@ -134,6 +134,8 @@ OpText op_text(const ImageOp& op) {
   return text;
 }
 
+OpText op_text(const StreamOp&) { return {}; }
+
 // The tile as part of a name, and in words.
 struct TileText {
   std::string name, words;
@@ -168,6 +170,10 @@ TileText tile_text(const HeadTile& t) {
 }
 TileText tile_text(const SimilarityTile& t) { return {fmt::format("w{}", t.warps), fmt::format("warps {}", t.warps)}; }
 TileText tile_text(const ImageTile& t) { return {fmt::format("t{}", t.threads), fmt::format("threads {}", t.threads)}; }
+TileText tile_text(const StreamTile& t) {
+  return {fmt::format("t{}_v{}", t.threads, t.vectors_per_thread),
+          fmt::format("threads {}, vectors a thread {}", t.threads, t.vectors_per_thread)};
+}
 
 // "gemm" -> "Gemm"
 std::string type_prefix(std::string_view family) {
@@ -302,5 +308,7 @@ KernelSource emit_pair(const KernelCandidate& first, const KernelCandidate& seco
 }
 
 KernelSource emit(const ImageConfig& config) { return emit_stub(kernel_text("image", config.op, config.tile)); }
+
+KernelSource emit(const StreamConfig& config) { return emit_stub(kernel_text("stream", config.op, config.tile)); }
 
 }  // namespace duet

@@ -5,6 +5,7 @@
 
 #include "codegen/candidate.h"
 #include "templates/image_config.h"
+#include "templates/stream_config.h"
 
 namespace duet {
 
@@ -19,5 +20,7 @@ KernelSource emit(const KernelCandidate& candidate);
 KernelSource emit_pair(const KernelCandidate& first, const KernelCandidate& second);
 // A pass of image preprocessing, which no graph asks for.
 KernelSource emit(const ImageConfig& config);
+// The reader of memory that bandwidth is measured and taken with.
+KernelSource emit(const StreamConfig& config);
 
 }  // namespace duet

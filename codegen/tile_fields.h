@@ -8,6 +8,7 @@
 
 #include "codegen/candidate.h"
 #include "templates/image_config.h"
+#include "templates/stream_config.h"
 
 namespace duet {
 
@@ -57,6 +58,10 @@ constexpr auto tile_fields(const SimilarityTile*) {
 constexpr auto tile_fields(const ImageTile*) {
   return std::array<TileField<ImageTile>, 1>{{{"threads", &ImageTile::threads}}};
 }
+constexpr auto tile_fields(const StreamTile*) {
+  return std::array<TileField<StreamTile>, 2>{
+      {{"threads", &StreamTile::threads}, {"vectors_per_thread", &StreamTile::vectors_per_thread}}};
+}
 template <class Tile>
 inline constexpr auto kTileFields = tile_fields(static_cast<const Tile*>(nullptr));
 
@@ -65,7 +70,7 @@ template <class Tile>
 inline constexpr bool kTileIsListed = sizeof(Tile) == kTileFields<Tile>.size() * sizeof(int);
 static_assert(kTileIsListed<GemmTile> && kTileIsListed<AttentionTile> && kTileIsListed<NormTile> &&
               kTileIsListed<PointwiseTile> && kTileIsListed<EmbeddingTile> && kTileIsListed<HeadTile> &&
-              kTileIsListed<SimilarityTile> && kTileIsListed<ImageTile>);
+              kTileIsListed<SimilarityTile> && kTileIsListed<ImageTile> && kTileIsListed<StreamTile>);
 
 // Families in the order of KernelSpec and KernelTile, which is the same.
 inline constexpr std::string_view kFamilyNames[] = {"gemm",      "attention", "norm",      "pointwise",

@@ -196,6 +196,15 @@ DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {
   while (host::load_global<u32>(counter) < at_least) duet_emulator_counter_wait(counter, at_least);
 }
 
+DUET_DEVICE u32 counter_load(const u32* counter) { return host::load_global<u32>(counter); }
+
+// ---- time: a step for each look at it
+DUET_DEVICE u64 clock_cycles() {
+  static u64 cycles = 0;
+  return cycles += 1000;
+}
+DUET_DEVICE void pause_ns(u32) {}
+
 // ---- global memory
 DUET_DEVICE Vec16 ld_global_vec16(const void* src) { return host::load_global<Vec16>(src); }
 DUET_DEVICE void st_global_vec16(void* dst, Vec16 value) { host::store_global(dst, value); }

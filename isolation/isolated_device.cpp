@@ -250,24 +250,49 @@ void IsolatedDevice::prepare(std::span<const std::string> sources) {
   ask(request, kPrepareTimeout, "preparing kernels");
 }
 
-std::unique_ptr<Executable> IsolatedDevice::capture(std::span<const Launch> launches) {
-  std::vector<Launch> there(launches.begin(), launches.end());
-  for (Launch& launch : there) {
-    const auto found = kernels_.find(launch.kernel.handle);
-    if (found == kernels_.end()) fail(ErrorKind::device, "launch '{}': its kernel is not loaded", launch.name);
-    require_current(found->second.generation, launch.name);
-    launch.kernel.handle = found->second.handle;
-  }
+Launch IsolatedDevice::there(const Launch& launch) const {
+  const auto found = kernels_.find(launch.kernel.handle);
+  if (found == kernels_.end()) fail(ErrorKind::device, "launch '{}': its kernel is not loaded", launch.name);
+  require_current(found->second.generation, launch.name);
+  Launch there = launch;
+  there.kernel.handle = found->second.handle;
+  return there;
+}
+
+std::vector<Launch> IsolatedDevice::there(std::span<const Launch> launches) const {
+  std::vector<Launch> known;
+  for (const Launch& launch : launches) known.push_back(there(launch));
   require_current(generation_, "an empty capture");
+  return known;
+}
+
+std::unique_ptr<Executable> IsolatedDevice::make_executable(const MessageWriter& request,
+                                                            std::span<const Launch> launches) {
   const std::string name =
-      there.empty() ? "no launch" : "kernel '" + there.front().name + (there.size() > 1 ? "' and more" : "'");
-  MessageWriter request = request_of(WorkerRequest::capture);
-  put_launches(request, there);
+      launches.empty() ? "no launch" : "kernel '" + launches.front().name + (launches.size() > 1 ? "' and more" : "'");
   const auto handle = ask_for<std::uint64_t>(request, kLoadTimeout, name);
   // A device that measures takes microseconds a launch; the emulator may need a deadline for each.
-  const auto launch_count = static_cast<int>(std::max<std::size_t>(there.size(), 1));
+  const auto launch_count = static_cast<int>(std::max<std::size_t>(launches.size(), 1));
   const milliseconds timeout = info_.can_measure ? options_.timeout : options_.timeout * launch_count;
   return std::make_unique<IsolatedExecutable>(*this, handle, name, timeout);
+}
+
+std::unique_ptr<Executable> IsolatedDevice::capture(std::span<const Launch> launches) {
+  MessageWriter request = request_of(WorkerRequest::capture);
+  put_launches(request, there(launches));
+  return make_executable(request, launches);
+}
+
+std::unique_ptr<Executable> IsolatedDevice::capture_beside(std::span<const Launch> launches,
+                                                           const Background& background) {
+  for (const DeviceAddress word : {background.stop, background.started, background.expired})
+    require_buffer(word, "a background");
+  Background known = background;
+  known.launch = there(background.launch);
+  MessageWriter request = request_of(WorkerRequest::beside);
+  put_launches(request, there(launches));
+  put_background(request, known);
+  return make_executable(request, launches);
 }
 
 }  // namespace duet

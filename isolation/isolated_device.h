@@ -50,6 +50,7 @@ class IsolatedDevice final : public Device {
   std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec& spec, DeviceAddress address) override;
   // The executable must not outlive the device.
   std::unique_ptr<Executable> capture(std::span<const Launch> launches) override;
+  std::unique_ptr<Executable> capture_beside(std::span<const Launch> launches, const Background& background) override;
 
   int workers_started() const { return generation_; }
   // Of the worker that lives; -1 when there is none.
@@ -63,6 +64,10 @@ class IsolatedDevice final : public Device {
   };
 
   void ensure_worker();
+  // As the worker knows it.
+  Launch there(const Launch& launch) const;
+  std::vector<Launch> there(std::span<const Launch> launches) const;
+  std::unique_ptr<Executable> make_executable(const MessageWriter& request, std::span<const Launch> launches);
   // The reply to a request to the worker that is there. Throws Error(device) with the cause when it died or its device
   // failed: it is then gone. Other errors are thrown as the worker threw them.
   std::vector<std::byte> ask(const MessageWriter& request, std::chrono::milliseconds timeout,

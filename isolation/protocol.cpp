@@ -39,6 +39,7 @@ constexpr auto kInfoFields = [](auto& row, auto& info) {
   row("memory_gbps", info.memory_gbps);
   row("sm_granule_least", info.sm_granule.least);
   row("sm_granule_step", info.sm_granule.step);
+  row("other_sms", info.other_sms);
   row("can_measure", info.can_measure);
 };
 
@@ -164,6 +165,21 @@ std::vector<Launch> get_launches(MessageReader& message) {
     launch.waits = from.get_list<int>();
     return launch;
   });
+}
+
+void put_background(MessageWriter& message, const Background& background) {
+  put_launches(message, std::span(&background.launch, 1));
+  message.put(background.stop).put(background.started).put(background.expired);
+}
+
+Background get_background(MessageReader& message) {
+  std::vector<Launch> launches = get_launches(message);
+  if (launches.size() != 1) fail(ErrorKind::internal, "a background of {} launches", launches.size());
+  Background background{.launch = std::move(launches.front())};
+  background.stop = message.get<DeviceAddress>();
+  background.started = message.get<DeviceAddress>();
+  background.expired = message.get<DeviceAddress>();
+  return background;
 }
 
 void put_texts(MessageWriter& message, std::span<const std::string> texts) {

@@ -35,6 +35,7 @@ enum class WorkerRequest : std::uint8_t {
   prepare,      // u32 count, texts
   tensor_map,   // TensorMapSpec, u64 address -> bytes
   capture,      // launches -> u64 executable
+  beside,       // launches, Background -> u64 executable
   release,      // u64 executable
   run,          // u64 executable, i32 count
   time,         // u64 executable, i32 samples, CacheState -> list of f64
@@ -53,6 +54,8 @@ void put_kernel(MessageWriter& message, const PlanKernel& kernel);
 PlanKernel get_kernel(MessageReader& message);
 void put_launches(MessageWriter& message, std::span<const Launch> launches);
 std::vector<Launch> get_launches(MessageReader& message);
+void put_background(MessageWriter& message, const Background& background);
+Background get_background(MessageReader& message);
 void put_texts(MessageWriter& message, std::span<const std::string> texts);
 std::vector<std::string> get_texts(MessageReader& message);
 void put_source(MessageWriter& message, const KernelSource& source);

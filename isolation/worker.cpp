@@ -113,6 +113,8 @@ class Worker {
         return capture(request, reply);
       case WorkerRequest::release:
         return static_cast<void>(executables_.erase(last<std::uint64_t>(request)));
+      case WorkerRequest::beside:
+        return capture_beside(request, reply);
       case WorkerRequest::run:
         return run(request);
       case WorkerRequest::time:
@@ -177,6 +179,14 @@ class Worker {
     const std::vector<Launch> launches = get_launches(request);
     require_whole(request);
     executables_[++last_executable_] = device().capture(launches);
+    reply.put(last_executable_);
+  }
+
+  void capture_beside(MessageReader& request, MessageWriter& reply) {
+    const std::vector<Launch> launches = get_launches(request);
+    const Background background = get_background(request);
+    require_whole(request);
+    executables_[++last_executable_] = device().capture_beside(launches, background);
     reply.put(last_executable_);
   }
 

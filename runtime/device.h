@@ -40,6 +40,7 @@ struct DeviceInfo {
   double memory_gbps = 0;    // peak, from clock and bus width; 0 when unknown; a slice has the whole GPU's
   bool can_measure = false;  // false: times mean nothing here (the emulator)
   SmGranule sm_granule;      // of StreamShare::sms
+  int other_sms = 0;         // that the GPU has beside this slice of it
 };
 
 // A loaded kernel; valid as long as its Device.
@@ -58,6 +59,13 @@ struct Launch {
   int stream = 0;
   StreamShare share;       // of its stream: equal in all launches of one
   std::vector<int> waits;  // indices of earlier launches on other streams
+};
+
+// A kernel that runs on a GPU's SMs outside a slice while the slice works. It counts its blocks in `started` when they
+// begin, ends when `stop` is not 0, and counts in `expired` those that ended without that, so that none runs for ever.
+struct Background {
+  Launch launch;
+  DeviceAddress stop = 0, started = 0, expired = 0;  // of u32
 };
 
 // How caches stand before each timed replay.
@@ -110,6 +118,12 @@ class Device {
   }
   // Turns launches into one executable: streams fork and join inside it.
   virtual std::unique_ptr<Executable> capture(std::span<const Launch> launches) = 0;
+  // The same with `background` beside whatever the executable runs: begun before, ended after it. Throws Error(usage) for
+  // a device that is no slice.
+  virtual std::unique_ptr<Executable> capture_beside(std::span<const Launch>, const Background&) {
+    fail(ErrorKind::usage, "{} is no slice of a GPU: nothing can run on other SMs; use a target such as auto/16sm",
+         info().fingerprint.module);
+  }
 };
 
 // Owns an allocation.

@@ -23,6 +23,7 @@ CudaContext::CudaContext(std::shared_ptr<const CudaDriver> driver, int ordinal, 
 
 CudaContext::~CudaContext() {
   divisions_.clear();  // made of the slice
+  outside_.reset();
   if (!slice_) static_cast<void>(driver_->cuDevicePrimaryCtxRelease(device_));
 }
 
@@ -34,16 +35,31 @@ bool CudaContext::programmatic_launch() const {
 
 std::vector<const GreenContext*> CudaContext::parts(std::span<const int> shares) const {
   if (shares.empty() || shares.size() > 2) return {};
-  auto found = divisions_.find(shares[0]);
-  if (found == divisions_.end()) {
-    auto division = divide_sms(*driver_, device_, slice_ ? &*slice_ : nullptr, shares[0]);
-    if (!division) return {};
-    found = divisions_.emplace(shares[0], std::move(*division)).first;
+  const auto find = [&]() -> std::vector<const GreenContext*> {
+    for (const auto& [first, second] : divisions_) {
+      for (const auto& [part, rest] : {std::pair(&first, &second), std::pair(&second, &first)}) {
+        if (part->sms() != shares[0]) continue;
+        if (shares.size() == 1) return {part};
+        if (rest->sms() == shares[1]) return {part, rest};
+      }
+    }
+    return {};
+  };
+  std::vector<const GreenContext*> found = find();
+  if (!found.empty()) return found;
+  auto division = divide_sms(*driver_, device_, slice_ ? &*slice_ : nullptr, shares[0]);
+  if (!division || (shares.size() == 2 && division->second.sms() != shares[1])) return {};
+  divisions_.push_back(std::move(*division));
+  return find();
+}
+
+const GreenContext& CudaContext::outside() const {
+  if (!slice_) fail(ErrorKind::usage, "the whole GPU has no SMs beside it; use a slice such as auto/16sm");
+  if (!outside_) {
+    if (auto outside = outside_of_slice(*driver_, device_, slice_->sms())) outside_.emplace(std::move(*outside));
   }
-  const auto& [first, second] = found->second;
-  if (shares.size() == 1) return {&first};
-  if (second.sms() != shares[1]) return {};
-  return {&first, &second};
+  if (!outside_) fail(ErrorKind::missing, "this GPU gives no context of the SMs beside a slice of {}", slice_->sms());
+  return *outside_;
 }
 
 CudaContext::Scope::Scope(const CudaDriver& driver, CUcontext context) : driver_(driver) {

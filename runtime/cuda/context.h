@@ -2,7 +2,7 @@
 // it.
 #pragma once
 
-#include <map>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +34,10 @@ class CudaContext {
   // the SMs cannot be divided so. They stay as long as this.
   std::vector<const GreenContext*> parts(std::span<const int> shares) const;
 
+  // The SMs outside this slice. Throws Error(usage) when this is no slice, Error(missing) when they cannot be had.
+  // Stays as long as this.
+  const GreenContext& outside() const;
+
   // Whether a kernel may be launched before the one it depends on has ended (sm_90 and up).
   bool programmatic_launch() const;
 
@@ -59,7 +63,8 @@ class CudaContext {
   CUdevice device_ = 0;
   std::optional<GreenContext> slice_;
   CUcontext context_ = nullptr;
-  mutable std::map<int, std::pair<GreenContext, GreenContext>> divisions_;  // by the first's SMs
+  mutable std::optional<GreenContext> outside_;
+  mutable std::list<std::pair<GreenContext, GreenContext>> divisions_;
 };
 
 }  // namespace duet

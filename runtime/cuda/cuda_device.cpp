@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "runtime/cuda/background.h"
 #include "runtime/cuda/device_info.h"
 #include "runtime/cuda/graph.h"
 #include "runtime/cuda/tensor_map.h"
@@ -188,6 +189,10 @@ std::array<std::byte, kTensorMapBytes> CudaDevice::tensor_map(const TensorMapSpe
 
 std::unique_ptr<Executable> CudaDevice::capture(std::span<const Launch> launches) {
   return capture_graph(*context_, *this, launches);
+}
+
+std::unique_ptr<Executable> CudaDevice::capture_beside(std::span<const Launch> launches, const Background& background) {
+  return run_beside(capture(launches), *context_, *this, background);
 }
 
 std::string CudaDevice::environment_text() const { return describe_environment(info_, read_clocks(*context_)); }

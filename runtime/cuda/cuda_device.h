@@ -38,6 +38,7 @@ class CudaDevice : public Device {
   std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec& spec, DeviceAddress address) override;
   // The executable must not outlive the device, nor its kernels be unloaded before it.
   std::unique_ptr<Executable> capture(std::span<const Launch> launches) override;
+  std::unique_ptr<Executable> capture_beside(std::span<const Launch> launches, const Background& background) override;
 
  private:
   explicit CudaDevice(std::unique_ptr<CudaContext> context);

@@ -96,6 +96,8 @@ DeviceInfo query_device_info(const CudaContext& context) {
   info.memory_bytes = static_cast<std::int64_t>(memory_bytes);
   info.can_measure = true;
   info.sm_granule = context.sm_granule();
+  info.other_sms =
+      context.slice_sms() > 0 ? attribute(context, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT) - context.slice_sms() : 0;
   return info;
 }
 

@@ -144,6 +144,13 @@ SmGranule division_granule(const CudaDriver& driver, CUdevice device, const Gree
   return division ? division->granule : SmGranule{};
 }
 
+// The driver cuts the same SMs off each time, so that these are the ones that the slice has not.
+std::optional<GreenContext> outside_of_slice(const CudaDriver& driver, CUdevice device, int sms) {
+  const std::optional<Parts> parts = split(driver, all_sms(driver, device), sms);
+  if (!parts || sm_count(parts->group) != sms || sm_count(parts->rest) < 1) return std::nullopt;
+  return GreenContext(driver, create_green(driver, device, parts->rest), sm_count(parts->rest));
+}
+
 std::optional<std::pair<GreenContext, GreenContext>> divide_sms(const CudaDriver& driver, CUdevice device,
                                                                 const GreenContext* slice, int sms) {
   const std::optional<CUdevResource> all = sms_to_divide(driver, device, slice);
@@ -180,6 +187,8 @@ GreenContext::GreenContext(const CudaDriver& driver, CUdevice, int sms) : driver
 CudaStream GreenContext::make_stream() const { return {}; }
 
 SmGranule division_granule(const CudaDriver&, CUdevice, const GreenContext*) { return {}; }
+
+std::optional<GreenContext> outside_of_slice(const CudaDriver&, CUdevice, int) { return std::nullopt; }
 
 std::optional<std::pair<GreenContext, GreenContext>> divide_sms(const CudaDriver&, CUdevice, const GreenContext*, int) {
   return std::nullopt;

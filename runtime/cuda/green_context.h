@@ -35,6 +35,7 @@ class GreenContext {
  private:
   friend std::optional<std::pair<GreenContext, GreenContext>> divide_sms(const CudaDriver&, CUdevice,
                                                                          const GreenContext*, int);
+  friend std::optional<GreenContext> outside_of_slice(const CudaDriver&, CUdevice, int);
   GreenContext(const CudaDriver& driver, CudaHandle<CUgreenCtx> green, int sms);
 
   const CudaDriver& driver_;
@@ -46,6 +47,9 @@ class GreenContext {
 // How the SMs of `slice` (null: of the whole GPU) can be divided between two green contexts; zeros where driver or GPU
 // cannot. Finer than slices are cut where the SMs are few: no kernel here works in clusters of blocks.
 SmGranule division_granule(const CudaDriver& driver, CUdevice device, const GreenContext* slice);
+
+// The SMs outside a slice of `sms`, as a context of their own; none where there are none.
+std::optional<GreenContext> outside_of_slice(const CudaDriver& driver, CUdevice device, int sms);
 
 // Two green contexts on disjoint SMs of `slice` (null: of the whole GPU): `sms` of them, and the rest. None where that
 // is not possible. Both live no longer than `slice`.

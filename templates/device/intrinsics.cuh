@@ -148,6 +148,22 @@ DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {
   } while (value < at_least);
 }
 
+// What a counter holds now (acquire).
+DUET_DEVICE u32 counter_load(const u32* counter) {
+  u32 value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(counter) : "memory");
+  return value;
+}
+
+// ---- time
+DUET_DEVICE u64 clock_cycles() {
+  u64 cycles;
+  asm volatile("mov.u64 %0, %%clock64;" : "=l"(cycles)::"memory");
+  return cycles;
+}
+// Leaves the SM to others for about as long.
+DUET_DEVICE void pause_ns(u32 ns) { asm volatile("nanosleep.u32 %0;" ::"r"(ns) : "memory"); }
+
 // ---- global memory; addresses are aligned to the size of the access
 // Reads what no other block of this launch writes. Never by the non-coherent path (ld.global.nc): it may be taken ahead
 // of wait_for_predecessor(), since it promises that nothing changes while the kernel runs, and a kernel that starts

@@ -221,6 +221,7 @@ KernelCandidate default_candidate(const KernelSpec& spec) { return enumerate_can
 std::map<std::string, KernelSource> golden_sources() {
   std::map<std::string, KernelSource> sources;
   for (const Golden& golden : golden_kernels()) sources[golden.file] = emit(default_candidate(golden.spec));
+  sources["stream"] = emit(StreamConfig{});
   sources["image"] = emit(ImageConfig{.op = {.pass = ImagePass::columns, .dtype = Dtype::bf16}, .tile = {}});
   return sources;
 }

@@ -79,12 +79,26 @@ TEST(Protocol, LaunchesComeOutAsTheyWentIn) {
   EXPECT_EQ(launches[1].share, (StreamShare{.priority = 1, .sms = 44}));
 }
 
+TEST(Protocol, ABackgroundComesOutAsItWentIn) {
+  MessageWriter message;
+  put_background(message, {.launch = sample_launches()[1], .stop = 256, .started = 512, .expired = 768});
+  MessageReader reader(message.data());
+  const Background background = get_background(reader);
+  require_whole(reader);
+  EXPECT_EQ(background.launch.name, "text.qkv");
+  EXPECT_EQ(background.launch.params, sample_launches()[1].params);
+  EXPECT_EQ(background.stop, 256u);
+  EXPECT_EQ(background.started, 512u);
+  EXPECT_EQ(background.expired, 768u);
+}
+
 TEST(Protocol, DeviceAndCompilerSpeakInFull) {
   DeviceInfo info;
   info.fingerprint = {.target = "auto", .module = "GPU", .arch = "sm_90", .sm_count = 132};
   info.memory_gbps = 3350;
   info.can_measure = true;
   info.sm_granule = {.least = 8, .step = 4};
+  info.other_sms = 116;
   MessageWriter message;
   put_device_info(message, info);
   const CompileResult result{.ok = true, .image = sample_kernel().images[0], .log = "fine", .compile_s = 0.25};
@@ -95,6 +109,7 @@ TEST(Protocol, DeviceAndCompilerSpeakInFull) {
   EXPECT_EQ(got.memory_gbps, info.memory_gbps);
   EXPECT_TRUE(got.can_measure);
   EXPECT_EQ(got.sm_granule, info.sm_granule);
+  EXPECT_EQ(got.other_sms, 116);
   const CompileResult compiled = get_compile_result(reader);
   EXPECT_TRUE(compiled.ok);
   EXPECT_EQ(compiled.image, result.image);

@@ -28,9 +28,10 @@ TEST(EmbeddedTemplates, EqualTheFilesOfTheSourceTree) {
 
 TEST(EmbeddedTemplates, HoldEveryFamily) {
   const std::set<std::string_view> paths = embedded_paths();
-  for (const char* path : {"templates/norm.cuh", "templates/pointwise.cuh", "templates/embedding.cuh",
-                           "templates/head.cuh", "templates/similarity.cuh", "templates/image.cuh",
-                           "templates/norm_config.h", "templates/device/intrinsics.cuh", "templates/device/types.h"}) {
+  for (const char* path :
+       {"templates/norm.cuh", "templates/pointwise.cuh", "templates/embedding.cuh", "templates/head.cuh",
+        "templates/similarity.cuh", "templates/image.cuh", "templates/stream.cuh", "templates/norm_config.h",
+        "templates/device/intrinsics.cuh", "templates/device/types.h"}) {
     EXPECT_TRUE(paths.contains(path)) << path;
   }
   EXPECT_FALSE(paths.contains("templates/embedded.h"));  // host only
