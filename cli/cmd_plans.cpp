@@ -18,10 +18,10 @@ void print_list(const std::vector<PlanSummary>& plans, const std::filesystem::pa
     fmt::print("{}: no plans yet; `duet tune MODEL --target TARGET` makes one\n", database.string());
     return;
   }
-  fmt::print("{:>4}  {:<24}{:>6}  {:<10}{:<18}{:<30}{:>6}{:>13}  {:<10}\n", "id", "model", "batch", "precision",
+  fmt::print("{:>4}  {:<24}{:>6}  {:<10}{:<24}{:<30}{:>6}{:>13}  {:<10}\n", "id", "model", "batch", "precision",
              "variant", "target", "steps", "latency us", "provenance");
   for (const PlanSummary& p : plans) {
-    fmt::print("{:>4}  {:<24}{:>6}  {:<10}{:<18}{:<30}{:>6}{:>13.1f}  {:<10}\n", p.id, p.key.model, p.key.batch,
+    fmt::print("{:>4}  {:<24}{:>6}  {:<10}{:<24}{:<30}{:>6}{:>13.1f}  {:<10}\n", p.id, p.key.model, p.key.batch,
                dtype_name(p.key.precision), p.key.variant, p.key.device.target, p.steps, p.latency_us,
                provenance_name(p.provenance));
   }

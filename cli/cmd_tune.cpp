@@ -47,8 +47,10 @@ struct TuneFlags {
   std::optional<std::uint64_t> drill_seed;
 };
 
+constexpr const char* kAllModes = "all";
+
 std::vector<std::string> mode_names() {
-  std::vector<std::string> names;
+  std::vector<std::string> names{kAllModes};
   for (const ExecutionMode mode : kExecutionModes) names.emplace_back(execution_mode_name(mode));
   return names;
 }
@@ -131,7 +133,7 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("Search");
   command.add_option("--drill-faults", flags.drill_seed, "Make one candidate in five faulty on purpose, by this seed")
       ->group("");  // for developers: docs/tuning.md
-  command.add_option("--mode", flags.mode, "How the towers share the device")
+  command.add_option("--mode", flags.mode, "How the towers share the device; all: a plan of each, the fastest shown")
       ->capture_default_str()
       ->check(CLI::IsMember(mode_names()))
       ->group("Plan");
@@ -149,8 +151,6 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   request.text_length = flags.graph.text_length;
   request.target = target.name;
   request.device = target.spec;
-  for (const ExecutionMode mode : kExecutionModes)
-    if (flags.mode == execution_mode_name(mode)) request.mode = mode;
   for (const std::string& rule : flags.disabled_rules) set_fusion_rule(request.rules, rule, false);
   request.space = load_search_space(find_data_file("schedules", flags.space));
   const bool by_gain = target.device && target.device->info().can_measure && flags.max_candidates == 0;
@@ -166,6 +166,13 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   request.commit = built_commit();
   request.drill_seed = flags.drill_seed;
   return request;
+}
+
+std::vector<ExecutionMode> modes_of(const TuneFlags& flags) {
+  std::vector<ExecutionMode> modes;
+  for (const ExecutionMode mode : kExecutionModes)
+    if (flags.mode == kAllModes || flags.mode == execution_mode_name(mode)) modes.push_back(mode);
+  return modes;
 }
 
 TuneReport tune_once(TuningSession& session, const TuneRequest& request) {
@@ -203,6 +210,26 @@ void print_report(const char* what, const TuneReport& r) {
   if (!r.warm.empty()) fmt::print(stderr, "{}: {}\n", what, warm_text(r.warm));
 }
 
+struct TunedPlan {
+  TuneReport report;
+  std::int64_t id = 0;  // in the store
+};
+
+TunedPlan tune_plan(TuningSession& session, const TuneRequest& request, const std::optional<TuneReport>& baseline,
+                    PlanStore& store) {
+  TunedPlan tuned{.report = tune_once(session, request)};
+  Plan& plan = tuned.report.plan;
+  const std::string what = fmt::format("plan, {}, {:.1f} us {}", execution_mode_name(request.mode),
+                                       plan.figures.latency_us, provenance_name(plan.provenance));
+  print_report(what.c_str(), tuned.report);
+  if (baseline) {
+    plan.figures.baseline_latency_us = baseline->plan.figures.latency_us;
+    plan.figures.baseline_steps = static_cast<int>(baseline->plan.steps.size());
+  }
+  tuned.id = store.put(plan);
+  return tuned;
+}
+
 void tune(const TuneFlags& flags, const GlobalFlags& global) {
   if (flags.drill_seed && flags.isolation == "none")
     fail(ErrorKind::usage, "--drill-faults plants faults that end a process: not with --isolation none");
@@ -214,7 +241,7 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
   if (flags.drill_seed && !target.device)
     fail(ErrorKind::usage, "--drill-faults needs a target that runs candidates: auto or emulator, not '{}'",
          target.name);
-  const TuneRequest request = make_request(flags, target);
+  TuneRequest request = make_request(flags, target);
   PlanStore store = PlanStore::open(flags.store.database, PlanStore::Mode::tune);
   TuningSession session(target.device.get(), target.compiler.get(), store);
   session.set_stop_flag(catch_interrupts());
@@ -231,22 +258,26 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
     print_report("baseline", *baseline);
     out["baseline"] = report_json(*baseline);
   }
-  TuneReport report = tune_once(session, request);
-  print_report("plan", report);
-  if (baseline) {
-    report.plan.figures.baseline_latency_us = baseline->plan.figures.latency_us;
-    report.plan.figures.baseline_steps = static_cast<int>(baseline->plan.steps.size());
+  std::optional<TunedPlan> best;
+  for (const ExecutionMode mode : modes_of(flags)) {
+    request.mode = mode;
+    TunedPlan tuned = tune_plan(session, request, baseline, store);
+    const double latency_us = tuned.report.plan.figures.latency_us;
+    const bool interrupted = tuned.report.interrupted;
+    out["modes"][std::string(execution_mode_name(mode))] = {{"plan_id", tuned.id}, {"latency_us", latency_us}};
+    if (!best || latency_us < best->report.plan.figures.latency_us) best = std::move(tuned);
+    if (interrupted) break;
   }
-  const std::int64_t id = store.put(report.plan);
-  out["tuned"] = report_json(report);
-  out["plan_id"] = id;
+  out["tuned"] = report_json(best->report);
+  out["plan_id"] = best->id;
   if (global.json) {
     fmt::print("{}\n", out.dump(2));
   } else {
+    const TuneReport& report = best->report;
     fmt::print("{}\n", describe_plan(report.plan));
     if (report.prediction_error)
       fmt::print("predicted {:.0f} us {}\n", report.plan.figures.latency_us, describe(*report.prediction_error));
-    fmt::print("stored as plan {} in {}\n", id, flags.store.database.string());
+    fmt::print("stored as plan {} in {}\n", best->id, flags.store.database.string());
   }
 }
 

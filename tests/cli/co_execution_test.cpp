@@ -59,6 +59,15 @@ TEST_F(CoExecution, TowersGetSmsOfTheirOwn) {
   EXPECT_GT(ran["check"]["image_embeds"]["cosine_min"], 0.9999);
 }
 
+TEST_F(CoExecution, AllModesCanBeTunedAtOnce) {
+  const nlohmann::json tuned = expect_json(tune({"--mode", "all", "--json"}));
+  ASSERT_EQ(tuned["modes"].size(), 4u);
+  double least_us = 1e9;
+  for (const nlohmann::json& mode : tuned["modes"]) least_us = std::min(least_us, mode["latency_us"].get<double>());
+  EXPECT_EQ(tuned["tuned"]["plan"]["latency_us"].get<double>(), least_us);
+  EXPECT_EQ(expect_json({"plans", "list", "--db", "plans.db", "--json"}).size(), 4u);
+}
+
 TEST_F(CoExecution, AHogNeedsASlice) {
   for (const char* target : {"auto", "emulator", "jetson-orin-nx-16gb"}) {
     const Outcome refused = expect_exit(2, {"tune", "tiny-dual", "--target", target, "--hog", "100"});
