@@ -293,8 +293,10 @@ void run(const RunFlags& flags, const GlobalFlags& global) {
 void add_run_command(CLI::App& app, const GlobalFlags& global) {
   CLI::App* command = app.add_subcommand("run", "Run a stored plan on inputs");
   auto flags = std::make_shared<RunFlags>();
+  flags->plan.variant = kBestVariant;
   flags->plan.add_to(*command);
-  command->add_option("--variant", flags->plan.variant, "Which plan of the model")->capture_default_str();
+  command->add_option("--variant", flags->plan.variant, "Which plan of the model; best: the fastest fused one")
+      ->capture_default_str();
   command->add_option("--target", flags->target, "auto (the GPU here) or emulator")->capture_default_str();
   command->add_option("--weights", flags->weights,
                       "A checkpoint: a .safetensors file or its folder (default: seeded random weights)");

@@ -219,9 +219,8 @@ TunedPlan tune_plan(TuningSession& session, const TuneRequest& request, const st
                     PlanStore& store) {
   TunedPlan tuned{.report = tune_once(session, request)};
   Plan& plan = tuned.report.plan;
-  const std::string what = fmt::format("plan, {}, {:.1f} us {}", execution_mode_name(request.mode),
-                                       plan.figures.latency_us, provenance_name(plan.provenance));
-  print_report(what.c_str(), tuned.report);
+  print_report("plan", tuned.report);
+  fmt::print(stderr, "{}: {:.1f} us {}\n", plan.key.variant, plan.figures.latency_us, provenance_name(plan.provenance));
   if (baseline) {
     plan.figures.baseline_latency_us = baseline->plan.figures.latency_us;
     plan.figures.baseline_steps = static_cast<int>(baseline->plan.steps.size());

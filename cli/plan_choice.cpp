@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -18,17 +21,45 @@ bool fits_here(const PlanMatch& match) {
   return match.plan && match.kind != MatchKind::other_batch && match.kind != MatchKind::other_device;
 }
 
-// Ascending, of this model's plans for shorter texts that hold `text_tokens`.
-std::vector<int> lengths_that_hold(const std::vector<PlanSummary>& plans, const PlanKey& full,
-                                   std::int64_t text_tokens) {
-  std::set<int> lengths;
-  for (const PlanSummary& plan : plans) {
-    const int length = text_length_of(plan.key.variant);
-    if (length >= std::max<std::int64_t>(text_tokens, 1) && plan.key.model == full.model &&
-        plan.key.variant == full.variant + text_length_suffix(length))
-      lengths.insert(length);
+// The variants that a name stands for.
+std::vector<std::string> variants_of(const std::string& name) {
+  if (name != kBestVariant) return {name};
+  std::vector<std::string> variants{"fused-streams"};
+  for (const ExecutionMode mode : kExecutionModes)
+    if (std::string variant = fmt::format("fused-{}", execution_mode_name(mode)); variant != variants.front())
+      variants.push_back(std::move(variant));
+  return variants;
+}
+
+// Made for these conditions, then measured rather than emulated or predicted, then the faster.
+bool is_better(const PlanMatch& a, const PlanMatch& b) {
+  const auto rank = [](const PlanMatch& match) {
+    return std::tuple(match.kind, -static_cast<int>(match.plan->provenance), match.plan->figures.latency_us);
+  };
+  return rank(a) < rank(b);
+}
+
+// The best match of the variants, or the first one's failure.
+PlanMatch find_best(const PlanStore& store, PlanKey key, const std::vector<std::string>& variants,
+                    const std::string& suffix) {
+  std::optional<PlanMatch> best;
+  for (const std::string& variant : variants) {
+    key.variant = variant + suffix;
+    PlanMatch match = store.find(key);
+    if (!best || (fits_here(match) && (!fits_here(*best) || is_better(match, *best)))) best = std::move(match);
   }
-  return {lengths.begin(), lengths.end()};
+  return std::move(*best);
+}
+
+// Ascending, of this model's plans for shorter texts that hold `text_tokens`.
+std::set<int> lengths_that_hold(const std::vector<PlanSummary>& plans, const std::string& model,
+                                std::int64_t text_tokens) {
+  std::set<int> lengths;
+  for (const PlanSummary& plan : plans)
+    if (const int length = text_length_of(plan.key.variant); length >= text_tokens && plan.key.model == model)
+      lengths.insert(length);
+  lengths.erase(0);
+  return lengths;
 }
 
 }  // namespace
@@ -39,13 +70,11 @@ void PlanChoice::add_to(CLI::App& command) {
   command.add_option("--plan", id, "A plan's number in the store (default: looked up by model, batch and device)");
 }
 
-PlanKey PlanChoice::key_of(const Graph& loaded, const std::string& target, const Device& device,
-                           const std::string& variant_name) const {
+PlanKey PlanChoice::key_of(const Graph& loaded, const std::string& target, const Device& device) const {
   PlanKey key{.model = loaded.name,
               .graph_hash = graph_hash(loaded),
               .batch = loaded.batch,
               .precision = loaded.precision,
-              .variant = variant_name,
               .device = device.info().fingerprint};
   key.device.target = target;
   return key;
@@ -55,8 +84,8 @@ Plan PlanChoice::find(const Graph& loaded, const std::string& target, const Devi
                       const std::string& variant_name) const {
   const PlanStore opened = PlanStore::open(store.database, PlanStore::Mode::read_only);
   if (id != 0) return opened.load(id);
-  const PlanKey key = key_of(loaded, target, device, variant_name + text_length_suffix(graph.text_length));
-  const PlanMatch match = opened.find(key);
+  const PlanMatch match = find_best(opened, key_of(loaded, target, device), variants_of(variant_name),
+                                    text_length_suffix(graph.text_length));
   if (!fits_here(match)) {
     fail(ErrorKind::missing, "{}: no plan of {} ({}) for this device: {}; `duet tune {} --target {}` makes one",
          store.database.string(), loaded.name, variant_name, match.why, graph.command_text(), target);
@@ -69,15 +98,12 @@ Plan PlanChoice::find_for_texts(const Graph& loaded, const std::string& target, 
                                 const std::string& variant_name, std::int64_t text_tokens) const {
   if (id != 0 || graph.text_length > 0) return find(loaded, target, device, variant_name);
   const PlanStore opened = PlanStore::open(store.database, PlanStore::Mode::read_only);
-  const PlanKey full = key_of(loaded, target, device, variant_name);
-  for (const int length : lengths_that_hold(opened.list(), full, text_tokens)) {
-    PlanKey key = full;
-    key.graph_hash = graph_hash(shorten_text(loaded, length));
-    key.variant += text_length_suffix(length);
-    const PlanMatch match = opened.find(key);
+  for (const int length : lengths_that_hold(opened.list(), loaded.name, text_tokens)) {
+    PlanMatch match = find_best(opened, key_of(shorten_text(loaded, length), target, device), variants_of(variant_name),
+                                text_length_suffix(length));
     if (!fits_here(match)) continue;
     fmt::print(stderr, "the longest text has {} tokens: the plan for {} runs\n", text_tokens, length);
-    return *match.plan;
+    return std::move(*match.plan);
   }
   return find(loaded, target, device, variant_name);
 }

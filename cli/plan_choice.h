@@ -10,6 +10,9 @@
 
 namespace duet {
 
+// As a variant's name: the fastest of the fused plans, of whatever mode of co-execution.
+inline constexpr const char* kBestVariant = "best";
+
 struct PlanChoice {
   GraphFlags graph;
   StoreFlags store;
@@ -25,8 +28,7 @@ struct PlanChoice {
                       const std::string& variant_name, std::int64_t text_tokens) const;
 
  private:
-  PlanKey key_of(const Graph& graph, const std::string& target, const Device& device,
-                 const std::string& variant_name) const;
+  PlanKey key_of(const Graph& graph, const std::string& target, const Device& device) const;
 };
 
 }  // namespace duet

@@ -57,7 +57,7 @@ struct Launch {
   bool programmatic = false;      // PlanKernel::programmatic_launch
   std::vector<std::byte> params;  // relocated
   int stream = 0;
-  StreamShare share;       // of its stream: equal in all launches of one
+  StreamShare share{};     // of its stream: equal in all launches of one
   std::vector<int> waits;  // indices of earlier launches on other streams
 };
 
@@ -118,8 +118,8 @@ class Device {
   }
   // Turns launches into one executable: streams fork and join inside it.
   virtual std::unique_ptr<Executable> capture(std::span<const Launch> launches) = 0;
-  // The same with `background` beside whatever the executable runs: begun before, ended after it. Throws Error(usage) for
-  // a device that is no slice.
+  // The same with `background` beside whatever the executable runs: begun before, ended after it. Throws Error(usage)
+  // for a device that is no slice.
   virtual std::unique_ptr<Executable> capture_beside(std::span<const Launch>, const Background&) {
     fail(ErrorKind::usage, "{} is no slice of a GPU: nothing can run on other SMs; use a target such as auto/16sm",
          info().fingerprint.module);

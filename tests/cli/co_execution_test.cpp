@@ -65,6 +65,8 @@ TEST_F(CoExecution, AllModesCanBeTunedAtOnce) {
   double least_us = 1e9;
   for (const nlohmann::json& mode : tuned["modes"]) least_us = std::min(least_us, mode["latency_us"].get<double>());
   EXPECT_EQ(tuned["tuned"]["plan"]["latency_us"].get<double>(), least_us);
+  const nlohmann::json ran = expect_json({"run", "tiny-dual", "--target", "emulator", "--db", "plans.db", "--json"});
+  EXPECT_EQ(ran["variant"], tuned["tuned"]["plan"]["key"]["variant"]);
   EXPECT_EQ(expect_json({"plans", "list", "--db", "plans.db", "--json"}).size(), 4u);
 }
 
