@@ -346,8 +346,8 @@ class Run {
         .share;
   }
 
-  // Launches, prefetch and the division of the SMs first, then the kernels in that context, the costliest problem's
-  // first; then the streams' order and priority, and launches and prefetch once more where kernels changed.
+  // Launches and prefetch, the division of the SMs, the streams' order and priority; then the kernels in that context,
+  // the costliest problem's first; then launches and prefetch once more where kernels changed.
   void choose_schedule() {
     if (tools_.measurer == nullptr) return;
     show("choose", "the schedule", true);
@@ -362,14 +362,14 @@ class Run {
                              }});
     variant_ = schedule.choose_variant(chosen_, {.first_share = division_.first_share});
     if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, *variant_, division_.shares);
+    if (request_.mode != ExecutionMode::paired)
+      variant_ = schedule.choose_streams(chosen_, *variant_, order_.stream_count);
     int changed = 0;
     for (const std::size_t problem : by_share()) {
       if (!schedule.may_go_on()) break;
       show("choose", tuners_[problem]->name(), true);
       if (choose_in_context(schedule, problem)) ++changed;
     }
-    if (request_.mode != ExecutionMode::paired)
-      variant_ = schedule.choose_streams(chosen_, *variant_, order_.stream_count);
     if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, *variant_);
     counts_.measure_s += seconds_since(start);
     log_at(1, "{}; {} kernels chosen in context, in {:.1f} s", variant_text(*variant_), changed, seconds_since(start));
