@@ -45,7 +45,8 @@ TEST_F(Help, EveryCommandShowsAnExample) {
   EXPECT_NE(top.out.find("Exit codes:"), std::string::npos);
   EXPECT_NE(top.out.find("Example:"), std::string::npos);
   const std::vector<std::string> commands = subcommands(top.out);
-  for (const char* name : {"doctor", "check", "generate", "tune", "plans", "spaces", "replay", "run", "bench", "profile"})
+  for (const char* name :
+       {"doctor", "check", "generate", "tune", "plans", "spaces", "replay", "run", "bench", "profile"})
     EXPECT_NE(std::find(commands.begin(), commands.end(), name), commands.end()) << name;
   for (const std::string& name : commands) {
     const Outcome help = expect_exit(0, {name, "--help"});
