@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "tuner/budget.h"
 #include "tuner/co_execution.h"
 #include "tuner/elapsed.h"
 #include "tuner/kernel_tuner.h"
@@ -171,24 +172,29 @@ class Run {
     return sms > 0 ? parts_.at(sms)->tools() : tools_;
   }
 
+  // What a problem's kernels take of the plan's time, as the model tells before anything was timed.
+  double time_in_plan_us(std::size_t problem) const {
+    return tuners_[problem]->best_predicted_us() * problems_.uses[problem];
+  }
+
   // Those that take the largest share of the plan first, so that a budget is spent where it matters.
   std::vector<std::size_t> by_share() const {
-    std::vector<double> share;
-    for (std::size_t i = 0; i < tuners_.size(); ++i)
-      share.push_back(tuners_[i]->best_predicted_us() * problems_.uses[i]);
     std::vector<std::size_t> order(tuners_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return share[a] > share[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return time_in_plan_us(a) > time_in_plan_us(b); });
     return order;
   }
 
-  // What is left of the budget is shared equally by the kernels that are left.
-  std::optional<Clock::time_point> deadline(std::size_t kernels_left) const {
+  // Of the first of the problems that are left. The schedule's part of the budget is kept for it.
+  std::optional<Clock::time_point> deadline(std::span<const std::size_t> problems_left) const {
     if (request_.budget_s <= 0) return std::nullopt;
     const double kernels_s = tools_.measurer != nullptr ? request_.budget_s - schedule_budget_s() : request_.budget_s;
     const double left_s = std::max(0.0, kernels_s - seconds_since(start_));
-    return Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                              std::chrono::duration<double>(left_s / static_cast<double>(kernels_left)));
+    std::vector<double> times_us;
+    for (const std::size_t problem : problems_left) times_us.push_back(time_in_plan_us(problem));
+    return Clock::now() +
+           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(left_s * first_part(times_us)));
   }
 
   void tune_all() {
@@ -202,7 +208,7 @@ class Run {
       limits.max_candidates = request_.max_candidates_per_kernel;
       limits.min_gain = min_gain(order[i]);
       limits.budget_s = request_.budget_s;
-      limits.deadline = deadline(order.size() - i);
+      limits.deadline = deadline(std::span(order).subspan(i));
       limits.stop = stop_;
       show(phase, tuner.name(), true);
       tune_one(tuner, limits, phase);
@@ -214,13 +220,13 @@ class Run {
     report_.interrupted = stopped();
   }
 
-  // What a kernel gains, the plan gains by the kernel's share of its time, which the model tells before all else.
+  // What a kernel gains, the plan gains by the kernel's share of its time.
   double min_gain(std::size_t problem) const {
-    double sum = 0;
-    for (std::size_t i = 0; i < tuners_.size(); ++i) sum += tuners_[i]->best_predicted_us() * problems_.uses[i];
-    const double average = sum / static_cast<double>(tuners_.size());
-    const double own = tuners_[problem]->best_predicted_us() * problems_.uses[problem];
-    return request_.min_gain * std::clamp(own > 0 ? average / own : 1.0, 1.0, kMaxGainFactor);
+    double sum_us = 0;
+    for (std::size_t i = 0; i < tuners_.size(); ++i) sum_us += time_in_plan_us(i);
+    const double average_us = sum_us / static_cast<double>(tuners_.size());
+    const double own_us = time_in_plan_us(problem);
+    return request_.min_gain * std::clamp(own_us > 0 ? average_us / own_us : 1.0, 1.0, kMaxGainFactor);
   }
 
   double schedule_budget_s() const {
