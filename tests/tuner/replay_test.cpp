@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "base/error.h"
@@ -187,6 +188,22 @@ TEST(Replay, EveryStrategyThatLearnsBeatsChance) {
   for (const std::string_view name :
        {"local", "elite", "annealing", "genetic", "differential_evolution", "surrogate", "portfolio"})
     EXPECT_GT(score_of(space, name), random + 0.1) << name;
+}
+
+// A model that is right to within a fifth is followed; one that is wrong altogether costs some trials and no more.
+TEST(Replay, ThePortfolioFollowsAModelAsFarAsItHelps) {
+  constexpr double kFailed = 3000;  // to the model one of many
+  const ReplayedSpace blind = valley(false);
+  const auto with_model = [&](const std::function<double(double time_us)>& predicted) {
+    ReplayedSpace space = blind;
+    for (std::size_t i = 0; i < space.points.size(); ++i)
+      space.points[i].predicted_us = predicted(space.time_ms[i] > 0 ? 1000 * space.time_ms[i] : kFailed) *
+                                     (1 + 0.2 * static_cast<double>(i * 7919 % 101) / 100);
+    return space;
+  };
+  const double unaided = score_of(blind, "portfolio");
+  EXPECT_GT(score_of(with_model([](double time_us) { return time_us; }), "portfolio"), unaided + 0.05);
+  EXPECT_GT(score_of(with_model([](double time_us) { return 1e9 / time_us; }), "portfolio"), unaided - 0.35);
 }
 
 TEST(Replay, NamesAndOrderOfTheFileDoNotMatter) {
