@@ -28,10 +28,9 @@ std::optional<PredictionError> prediction_error(const Plan& plan, const DeviceSp
 
 std::string describe(const PredictionError& error) {
   constexpr double kPercent = 100;
-  const std::string elsewhere =
-      error.arch == error.fitted_arch ? "" : fmt::format("; {} itself was not measured", error.arch);
-  return fmt::format("+- {:.0f}% (nine in ten kernels left out of the fit, {}{})", kPercent * error.p90,
-                     error.fitted_arch, elsewhere);
+  const std::string elsewhere = error.arch == error.fitted_arch ? "" : fmt::format("; {} unmeasured", error.arch);
+  return fmt::format("+- {:.0f}% (9 in 10 kernels outside the fit, {}{})", kPercent * error.p90, error.fitted_arch,
+                     elsewhere);
 }
 
 }  // namespace duet

@@ -22,7 +22,7 @@ struct PredictionError {
 // None without a calibration, or where no family of the plan has a figure.
 std::optional<PredictionError> prediction_error(const Plan& plan, const DeviceSpec& device);
 
-// "+- 34% (nine in ten kernels left out of the fit, sm_90; sm_87 itself was not measured)"
+// "+- 34% (9 in 10 kernels outside the fit, sm_90; sm_87 unmeasured)"
 std::string describe(const PredictionError& error);
 
 }  // namespace duet

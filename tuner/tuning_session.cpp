@@ -288,7 +288,7 @@ class Run {
                             .streams = division_.streams_with(first_share)});
     plan.figures.environment = device_ != nullptr ? device_->environment_text() + ", " + tools_.compiler
                                                   : request_.device.module + ", " + tools_.compiler;
-    if (const auto error = predicted_error(plan)) plan.figures.environment += ", " + describe(*error);
+    if (const auto error = predicted_error(plan)) plan.figures.environment += ", predicted " + describe(*error);
     plan.figures.commit = request_.commit;
     return plan;
   }

@@ -83,7 +83,7 @@ TEST_F(SpacesModel, PredictionsForAbsentDevicesCarryTheirError) {
   const Arguments tune{"tune", "tiny-dual", "--target", "emulator",         "--space", "quick",        "--db",
                        "t.db", "--jobs",    "1",        "--max-candidates", "1",       "--no-baseline"};
   const std::string told = expect_exit(0, tune).out;
-  EXPECT_NE(told.find("% (nine in ten kernels left out of the fit, sm_90"), std::string::npos) << told;
+  EXPECT_NE(told.find("% (9 in 10 kernels outside the fit, sm_90"), std::string::npos) << told;
   write("calibration/default.yaml", "duet_calibration: 9\n");
   EXPECT_NE(expect_exit(3, tune).err.find("default.yaml:1: unknown version"), std::string::npos);
 }

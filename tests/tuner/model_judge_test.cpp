@@ -224,7 +224,7 @@ TEST(PredictionErrorOfAPlan, IsTheFamiliesWeightedByTime) {
   EXPECT_NEAR(error->median, 0.125, 1e-12);
   EXPECT_NEAR(error->p90, 0.35, 1e-12);
   EXPECT_NEAR(error->covered, 0.8, 1e-12);
-  EXPECT_EQ(describe(*error), "+- 35% (nine in ten kernels left out of the fit, sm_90; sm_87 itself was not measured)");
+  EXPECT_EQ(describe(*error), "+- 35% (9 in 10 kernels outside the fit, sm_90; sm_87 unmeasured)");
   EXPECT_FALSE(prediction_error({}, device).has_value());
 }
 
