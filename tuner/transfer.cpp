@@ -61,7 +61,7 @@ std::vector<std::string> configs_of(const RecordedProblem& problem) {
 KnownSpace known_space(const RecordedProblem& source, const DeviceSpec& device, const CostFactors& factors) {
   KnownSpace space{.device = device.name, .problem = source.name, .candidates = {}};
   for (const std::string& config : configs_of(source)) space.candidates.push_back({.config = config});
-  set_over_model(space, times_of(source), predictions(source, device, factors));
+  set_figures(space, times_of(source), predictions(source, device, factors));
   return space;
 }
 

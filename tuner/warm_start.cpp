@@ -5,8 +5,8 @@
 #include <cmath>
 #include <iterator>
 #include <map>
-#include <numeric>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "tuner/candidate_log.h"
@@ -55,9 +55,20 @@ double size_distance(const std::map<std::string, double>& a, const std::map<std:
   return distance;
 }
 
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
+// One configuration on all devices that know it.
+struct KnownConfig {
+  int devices = 0;
+  double log_sum = 0;
+  bool is_best = false;
+
+  void add(const KnownCandidate& candidate) {
+    ++devices;
+    log_sum += std::log(candidate.over_model);
+    is_best = is_best || candidate.is_best;
+  }
+  // The square root of the mean.
+  double correction() const { return devices > 0 ? std::exp(log_sum / devices / 2) : 1; }
+};
 
 // A weight matrix's vocabulary is a range of rows to choose from: its size changes nothing.
 void drop_vocabulary(ProblemWords& problem) { problem.sizes.erase("vocabulary"); }
@@ -90,7 +101,7 @@ void KnownSpaces::add_choices() {
   }
   for (const auto& [place, configs] : chosen) {
     Place& added = places_.emplace_back(Place{.device = place.first, .problem = place.second, .chosen = {}});
-    for (const std::string& config : configs) added.chosen.push_back({.config = config});
+    for (const std::string& config : configs) added.chosen.push_back({.config = config, .is_best = true});
   }
 }
 
@@ -104,7 +115,7 @@ KnownSpace KnownSpaces::load(const Place& place) const {
     times_us.push_back(record.median_us);
     predicted_us.push_back(record.predicted_us);
   }
-  set_over_model(space, times_us, predicted_us);
+  set_figures(space, times_us, predicted_us);
   return space;
 }
 
@@ -123,7 +134,7 @@ std::vector<KnownSpace> KnownSpaces::of(std::string_view problem, std::string_vi
   return known;
 }
 
-void set_over_model(KnownSpace& space, std::span<const double> times_us, std::span<const double> predicted_us) {
+void set_figures(KnownSpace& space, std::span<const double> times_us, std::span<const double> predicted_us) {
   const auto is_predicted = [&](std::size_t i) { return predicted_us[i] > 0 && std::isfinite(predicted_us[i]); };
   std::vector<double> ratios;
   for (std::size_t i = 0; i < space.candidates.size(); ++i)
@@ -131,26 +142,27 @@ void set_over_model(KnownSpace& space, std::span<const double> times_us, std::sp
   const double middle = median(ratios);
   for (std::size_t i = 0; i < space.candidates.size(); ++i)
     if (is_predicted(i)) space.candidates[i].over_model = times_us[i] / predicted_us[i] / middle;
+  if (const auto best = std::min_element(times_us.begin(), times_us.end()); best != times_us.end())
+    space.candidates[static_cast<std::size_t>(best - times_us.begin())].is_best = true;
 }
 
 std::vector<std::size_t> warm_order(std::span<const KnownSpace> known, std::span<const std::string> configs,
                                     std::span<const double> predicted_us, std::size_t most) {
-  std::map<std::string_view, std::vector<double>> logs;  // of several devices the mean counts
+  std::map<std::string_view, KnownConfig> by_config;
   for (const KnownSpace& space : known)
-    for (const KnownCandidate& candidate : space.candidates)
-      logs[candidate.config].push_back(std::log(candidate.over_model));
-  std::vector<std::pair<double, std::size_t>> ranked;
+    for (const KnownCandidate& candidate : space.candidates) by_config[candidate.config].add(candidate);
+  std::vector<std::tuple<bool, double, std::size_t>> ranked;  // what was best elsewhere compares as less
   bool any = false;
   for (std::size_t i = 0; i < configs.size(); ++i) {
-    const auto found = logs.find(configs[i]);
-    const bool is_known = found != logs.end();
-    any = any || is_known;
-    ranked.emplace_back(predicted_us[i] * (is_known ? std::exp(mean(found->second) / 2) : 1), i);
+    const auto found = by_config.find(configs[i]);
+    const KnownConfig config = found == by_config.end() ? KnownConfig{} : found->second;
+    any = any || config.devices > 0;
+    ranked.emplace_back(!config.is_best, predicted_us[i] * config.correction(), i);
   }
   if (!any) return {};
   std::sort(ranked.begin(), ranked.end());
   std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < std::min(most, ranked.size()); ++i) order.push_back(ranked[i].second);
+  for (std::size_t i = 0; i < std::min(most, ranked.size()); ++i) order.push_back(std::get<2>(ranked[i]));
   return order;
 }
 

@@ -20,6 +20,7 @@ struct KnownCandidate {
   // Its time there over what the model predicted there, relative to the median of its space; 1 where only the choice is
   // known.
   double over_model = 1;
+  bool is_best = false;  // the fastest of its space, or chosen by a plan
 };
 
 // One problem on one device.
@@ -55,14 +56,14 @@ class KnownSpaces {
 std::optional<double> problem_distance(std::string_view a, std::string_view b);
 inline constexpr double kFarthest = 2.5;  // about a size of 12 times, or two of 3 times with two words apart
 
-// Indices of `configs`, the most promising first: by the prediction for this device times the square root of over_model
-// where something is known. What the model was wrong by elsewhere it is expected to be half wrong by (of the logarithm)
-// here: on recorded spaces that finds more than the model's order or the other device's. Nothing where none of them is
-// known. At most `most`.
+// Indices of `configs`: what was best elsewhere, then the others by the prediction for this device times the square
+// root of over_model where something is known. What the model was wrong by elsewhere it is expected to be half wrong by
+// (of the logarithm) here: on recorded spaces that finds more than the model's order or the other device's. Nothing
+// where none of them is known. At most `most`.
 std::vector<std::size_t> warm_order(std::span<const KnownSpace> known, std::span<const std::string> configs,
                                     std::span<const double> predicted_us, std::size_t most);
-// Sets over_model of each from its time and prediction; those without a prediction keep 1.
-void set_over_model(KnownSpace& space, std::span<const double> times_us, std::span<const double> predicted_us);
+// Sets over_model and is_best of each from its time and prediction; those without a prediction keep an over_model of 1.
+void set_figures(KnownSpace& space, std::span<const double> times_us, std::span<const double> predicted_us);
 
 // Proposes `first`, then what `then` proposes of the others. `then` is told every result.
 class WarmStrategy : public SearchStrategy {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/support/sample_plan.h"
 #include "tests/support/temp_dir.h"
 
 namespace duet {
@@ -69,11 +70,31 @@ TEST_F(Store, WhereTheModelWasWrongElsewhereItIsHalfBelieved) {
   record("a", kProblem, "1", 20, 10);
   record("a", kProblem, "2", 20, 10);
   record("a", kProblem, "3", 20, 10);
+  record("a", kProblem, "9", 2, 1);
   EXPECT_EQ(order("here", {1, 1.3, 5, 5}), (Order{1, 0, 2, 3}));
   EXPECT_EQ(order("here", {1, 1.5, 5, 5}), (Order{0, 1, 2, 3}));
   // A second device on which the model was right: the mean of both.
   for (const char* config : {"0", "1", "2", "3"}) record("b", kProblem, config, 7, 7);
+  record("b", kProblem, "9", 6, 6);
   EXPECT_EQ(order("here", {1, 1.3, 5, 5}), (Order{0, 1, 2, 3}));
+}
+
+TEST_F(Store, WhatWasBestElsewhereGoesFirst) {
+  record("a", kProblem, "2", 3, 1);
+  record("a", kProblem, "1", 4, 4);
+  EXPECT_EQ(order("here", {1, 2, 9}), (Order{2, 0, 1}));
+}
+
+// A shipped plan has no candidates: its choices, those of the whole plan and of each kernel alone, are what is known.
+TEST_F(Store, APlansChoicesAreKnownWithoutCandidates) {
+  Plan plan = sample_plan();
+  plan.provenance = Provenance::measured;
+  plan.choices = {{.device = "a", .problem = kProblem, .config = "2", .steps = {0}, .alone_config = "1"}};
+  store_.put(plan);
+  EXPECT_EQ(known("here"), (Configs{"1", "2"}));
+  EXPECT_EQ(order("here", {5, 8, 7}), (Order{2, 1, 0}));
+  record("b", kProblem, "0", 3, 1);  // a store with candidates needs no choices
+  EXPECT_EQ(known("here"), Configs{"0"});
 }
 
 TEST_F(Store, WithoutTheProblemTheNearestShapeCounts) {
