@@ -103,10 +103,15 @@ class CalibrationFile {
   YamlNode root_;
 };
 
-// In double quotes; what the texts hold are names of devices and dates.
+// In double quotes, with what would not stay as it is there escaped.
 std::string yaml_string(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text) out += c == '"' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+  for (const char c : text) {
+    const bool control = static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+    out += control                 ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c))
+           : c == '"' || c == '\\' ? std::string{'\\', c}
+                                   : std::string(1, c);
+  }
   return out + "\"";
 }
 
@@ -137,9 +142,9 @@ std::string calibration_yaml(const Calibration& calibration) {
       "# Written by `duet spaces fit`: the cost model's multipliers, by kernel family, and the error of predictions "
       "on\n"
       "# what was left out of a fit. docs/cost-model.md says what each means.\n";
-  text +=
-      fmt::format("duet_calibration: 1\narch: {}\ndate: {}\ncommit: {}\nheld_out: {}\nspaces:\n", calibration.arch,
-                  yaml_string(calibration.date), yaml_string(calibration.commit), yaml_string(calibration.held_out));
+  text += fmt::format("duet_calibration: 1\narch: {}\ndate: {}\ncommit: {}\nheld_out: {}\nspaces:\n",
+                      yaml_string(calibration.arch), yaml_string(calibration.date), yaml_string(calibration.commit),
+                      yaml_string(calibration.held_out));
   for (const std::string& space : calibration.spaces) text += fmt::format("  - {}\n", yaml_string(space));
   text += "families:\n";
   for (const auto& [name, family] : calibration.families) text += fmt::format("  {}:\n{}", name, family_yaml(family));

@@ -10,12 +10,13 @@ namespace duet {
 namespace {
 
 Calibration sample() {
-  Calibration calibration{.arch = "sm_90",
-                          .date = "2026-11-26",
-                          .commit = "0123abcd",
-                          .held_out = "devices",
-                          .spaces = {"A \"quoted\" device: 3 spaces, 40 candidates", "b\\c: 1 spaces, 2 candidates"},
-                          .families = {}};
+  Calibration calibration{
+      .arch = "sm_90",
+      .date = "2026-11-26",
+      .commit = "0123abcd",
+      .held_out = "devices",
+      .spaces = {"A \"quoted\" device,\n\x7f: 3 spaces, 40 candidates", "b\\c: 1 spaces, 2 candidates"},
+      .families = {}};
   FamilyCalibration family;
   double value = 0.25;
   for (const CostFactorField& field : kCostFactorFields) family.factors.*field.member = value += 0.25;
@@ -49,7 +50,7 @@ TEST(Calibration, ADamagedFileGivesFileAndLine) {
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
   };
   expect("duet_calibration: 1", "duet_calibration: 2", ":3: unknown version of the format");
-  expect("arch: sm_90", "ark: sm_90", ":4: unknown key 'ark'; did you mean 'arch'?");
+  expect("arch: \"sm_90\"", "ark: sm_90", ":4: unknown key 'ark'; did you mean 'arch'?");
   expect("  gemm:", "  gem:", ": unknown key 'gem'; did you mean 'gemm'?");
   expect("      launch: 0.5", "      launch: nan", ":14: launch: 'nan' is no number from 0.01 to 100");
   expect("      launch: 0.5", "      launch: -1", ":14: launch: '-1' is no number");

@@ -126,6 +126,11 @@ void write_seeds(const fs::path& source, const fs::path& root) {
   write_small_graphs(corpus(root, "graph_fuzz"));
   copy_yaml(source / "devices", corpus(root, "device_fuzz"), true);
   copy_yaml(source / "schedules", corpus(root, "schedule_fuzz"), false);
+  copy_yaml(source / "calibration", corpus(root, "calibration_fuzz"), false);
+  publish_file(corpus(root, "problem_fuzz") / "gemm",
+               "gemm f16 m=49 n=768 k=3072 patches=32 of 3x224x224 layer_norm bias quick_gelu residual_rows=49");
+  publish_file(corpus(root, "problem_fuzz") / "head",
+               "head_f16_to_f32_batch=1_tokens=77_columns=512_pool=eot_layer_norm_outputs=512_normalize");
   write_tensors(root);
   // Two changes of rows: a small number into one column, text into another.
   publish_file(corpus(root, "plan_rows_fuzz") / "two", std::string("\x05\x00\x00\xff\x21\x01\x03\x02[]", 10));
