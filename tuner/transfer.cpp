@@ -116,7 +116,8 @@ std::vector<TransferResult> judge_transfer(const RecordedSpaces& from, const Rec
     if (source == nullptr) continue;
     const CostFactors family = factors(family_name(target.spec));
     const std::vector<double> times = times_of(target), predicted = predictions(target, to.device, family);
-    const KnownSpace known = known_space(*source, from.device, family);
+    KnownSpace known = known_space(*source, from.device, family);
+    if (source->name != target.name) forget_best(known);
     const std::vector<std::string> configs = configs_of(target);
     const Order warm = warm_order({&known, 1}, configs, predicted, times.size());
     if (warm.empty()) continue;

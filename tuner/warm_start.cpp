@@ -129,9 +129,15 @@ std::vector<KnownSpace> KnownSpaces::of(std::string_view problem, std::string_vi
     if (const std::optional<double> distance = distance_to(place)) nearest = std::min(nearest, *distance);
   std::vector<KnownSpace> known;
   for (const Place& place : places_)
-    if (const std::optional<double> distance = distance_to(place); distance && *distance <= nearest)
+    if (const std::optional<double> distance = distance_to(place); distance && *distance <= nearest) {
       known.push_back(load(place));
+      if (place.problem != problem && place.chosen.empty()) forget_best(known.back());
+    }
   return known;
+}
+
+void forget_best(KnownSpace& space) {
+  for (KnownCandidate& candidate : space.candidates) candidate.is_best = false;
 }
 
 void set_figures(KnownSpace& space, std::span<const double> times_us, std::span<const double> predicted_us) {

@@ -62,6 +62,8 @@ inline constexpr double kFarthest = 2.5;  // about a size of 12 times, or two of
 // where none of them is known. At most `most`.
 std::vector<std::size_t> warm_order(std::span<const KnownSpace> known, std::span<const std::string> configs,
                                     std::span<const double> predicted_us, std::size_t most);
+// For times of another shape: what is best there can be far from it here, while what the model was wrong by stays.
+void forget_best(KnownSpace& space);
 // Sets over_model and is_best of each from its time and prediction; those without a prediction keep an over_model of 1.
 void set_figures(KnownSpace& space, std::span<const double> times_us, std::span<const double> predicted_us);
 

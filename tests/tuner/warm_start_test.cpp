@@ -85,6 +85,14 @@ TEST_F(Store, WhatWasBestElsewhereGoesFirst) {
   EXPECT_EQ(order("here", {1, 2, 9}), (Order{2, 0, 1}));
 }
 
+// What is best for another shape is not tried before what the model prefers.
+TEST_F(Store, TheBestOfAnotherShapeIsCorrectedOnly) {
+  record("a", "gemm f16 m=64 n=768 k=768 bias", "2", 3, 1);
+  record("a", "gemm f16 m=64 n=768 k=768 bias", "1", 12, 1);
+  EXPECT_EQ(order("here", {2, 2, 9}), (Order{0, 1, 2}));
+  EXPECT_EQ(order("here", {4, 2, 3}), (Order{2, 1, 0}));
+}
+
 // A shipped plan has no candidates: its choices, those of the whole plan and of each kernel alone, are what is known.
 TEST_F(Store, APlansChoicesAreKnownWithoutCandidates) {
   Plan plan = sample_plan();
