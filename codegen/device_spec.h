@@ -33,8 +33,8 @@ struct DeviceSpec {
   int registers_per_sm = 65536;
   int threads_per_sm = 1536;
   int blocks_per_sm = 16;
-  double launch_us = 2.0;                        // per kernel inside a CUDA graph
-  std::map<std::string, Confidence> confidence;  // by field name
+  double launch_us = 2.0;                          // per kernel inside a CUDA graph
+  std::map<std::string, Confidence> confidence;    // by field name
   std::shared_ptr<const Calibration> calibration;  // of the cost model (codegen/calibration.h); null: none
 };
 
