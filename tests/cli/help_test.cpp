@@ -66,7 +66,7 @@ TEST_F(Help, DefaultsAreShown) {
       {"check", {"=1", "=f16"}},
       {"generate", {"=jetson-orin-nx-16gb", "=default", "=generated"}},
       {"tune", {"=auto", "=default", "=0.02", "=streams", "duet.db"}},
-      {"run", {"=auto", "=fused-streams"}},
+      {"run", {"=auto", "=best"}},
       {"bench", {"=200", "baseline"}},
       {"profile", {"=auto", "=fused-streams", "=5"}}};
   for (const auto& [command, texts] : defaults) {
