@@ -54,16 +54,11 @@ inline std::map<std::string, KernelSpec> problems_of(const ShippedGraph& shipped
   return problems;
 }
 
-// No Jetson is an sm_90, whose warpgroup products the default space offers: an H100's limits.
-inline DeviceSpec hopper() {
-  DeviceSpec device = load_device(shipped("devices"), "jetson-thor-t5000");
-  device.name = "h100";
-  device.arch = "sm_90";
-  device.sm_count = 132;
-  device.smem_bytes_per_block = 232448;
-  device.smem_bytes_per_sm = 233472;
-  device.threads_per_sm = 2048;
-  device.blocks_per_sm = 32;
+// No Jetson is an sm_90, whose warpgroup products the default space offers. A slice of the GPU: all of its SMs would
+// admit splits that no Jetson's space has.
+inline DeviceSpec hopper_slice() {
+  DeviceSpec device = load_device(shipped("devices"), "nvidia-h100-80gb-hbm3");
+  device.sm_count = 16;
   return device;
 }
 
@@ -71,12 +66,11 @@ inline DeviceSpec hopper() {
 inline std::vector<DeviceSpec> distinct_devices() {
   std::map<std::pair<int, int>, DeviceSpec> by_limit;
   for (const std::string& name : list_devices(shipped("devices"))) {
-    if (name.starts_with("nvidia-"))
-      continue;  // only to compare recorded spaces with: the driver describes it when here
+    if (name.starts_with("nvidia-")) continue;  // only to compare recorded spaces with
     const DeviceSpec device = load_device(shipped("devices"), name);
     by_limit.emplace(std::pair(device.smem_bytes_per_block, device.sm_count), device);
   }
-  std::vector<DeviceSpec> devices{hopper()};
+  std::vector<DeviceSpec> devices{hopper_slice()};
   for (const auto& [limit, device] : by_limit) devices.push_back(device);
   return devices;
 }
