@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "codegen/emit.h"
+#include "runtime/device_pointer.h"
 
 namespace duet {
 namespace {
@@ -23,15 +24,6 @@ DeviceBuffer upload(Device& device, std::span<const T> values) {
   DeviceBuffer buffer(device, values.size_bytes());
   device.write(buffer.address(), std::as_bytes(values));
   return buffer;
-}
-
-// A device's address as the pointer that a kernel's parameters hold.
-template <typename T>
-T* device_pointer(DeviceAddress address) {
-  static_assert(sizeof(T*) == sizeof(DeviceAddress));
-  T* pointer = nullptr;
-  std::memcpy(&pointer, &address, sizeof(pointer));
-  return pointer;
 }
 
 struct DeviceTable {

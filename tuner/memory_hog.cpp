@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "codegen/emit.h"
+#include "runtime/device_pointer.h"
 #include "templates/stream_config.h"
 #include "tuner/stats.h"
 
@@ -36,14 +37,6 @@ PlanKernel compile_stream(KernelCompiler& compiler, const std::string& arch) {
   PlanKernel kernel{.entry = source.entry, .family = "stream", .source = source.text, .threads = kStream.threads()};
   kernel.images.push_back(std::move(compiled.image));
   return kernel;
-}
-
-template <typename T>
-T* device_pointer(DeviceAddress address) {
-  static_assert(sizeof(T*) == sizeof(DeviceAddress));
-  T* pointer = nullptr;
-  std::memcpy(&pointer, &address, sizeof(pointer));
-  return pointer;
 }
 
 // Zeros: what a stream reads.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "runtime/cuda/launch_config.h"
 
 namespace duet {
 namespace {
@@ -61,17 +62,9 @@ class BackgroundKernel {
  private:
   void launch() {
     const Launch& launch = background_.launch;
-    const auto as_unsigned = [](int value) { return static_cast<unsigned int>(value); };
     std::vector<std::byte> params = launch.params;
     std::array<void*, 1> pointers = {params.data()};
-    CUlaunchConfig config{};
-    config.gridDimX = as_unsigned(launch.grid.x);
-    config.gridDimY = as_unsigned(launch.grid.y);
-    config.gridDimZ = as_unsigned(launch.grid.z);
-    config.blockDimX = as_unsigned(launch.threads);
-    config.blockDimY = config.blockDimZ = 1;
-    config.sharedMemBytes = as_unsigned(launch.smem_bytes);
-    config.hStream = stream_.get();
+    const CUlaunchConfig config = launch_config(launch, stream_.get());
     auto* function = reinterpret_cast<CUfunction>(launch.kernel.handle);
     const CudaContext::Scope scope(context_.driver(), outside_.context());
     DUET_CUDA_CHECK(context_.driver(), cuLaunchKernelEx(&config, function, pointers.data(), nullptr));

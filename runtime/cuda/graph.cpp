@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/cuda/graph_timer.h"
+#include "runtime/cuda/launch_config.h"
 #include "runtime/cuda/nvtx.h"
 
 namespace duet {
@@ -198,9 +199,8 @@ class Recorder {
     std::vector<std::byte> params = launch.params;
     void* pointers[] = {params.data()};
     auto* function = reinterpret_cast<CUfunction>(launch.kernel.handle);
-    const auto as_unsigned = [](int value) { return static_cast<unsigned int>(value); };
     std::array<CUlaunchAttribute, 2> attributes{};
-    CUlaunchConfig config{};
+    CUlaunchConfig config = launch_config(launch, stream(own));
     config.attrs = attributes.data();
     if (overlap) {
       CUlaunchAttribute& serialization = attributes[config.numAttrs++];
@@ -212,13 +212,6 @@ class Recorder {
       priority.id = CU_LAUNCH_ATTRIBUTE_PRIORITY;
       priority.value.priority = high_priority_;
     }
-    config.gridDimX = as_unsigned(launch.grid.x);
-    config.gridDimY = as_unsigned(launch.grid.y);
-    config.gridDimZ = as_unsigned(launch.grid.z);
-    config.blockDimX = as_unsigned(launch.threads);
-    config.blockDimY = config.blockDimZ = 1;
-    config.sharedMemBytes = as_unsigned(launch.smem_bytes);
-    config.hStream = stream(own);
     const CUresult result = driver_.cuLaunchKernelEx(&config, function, params.empty() ? nullptr : pointers, nullptr);
     if (result == CUDA_SUCCESS) return;
     fail(ErrorKind::device, "launch {} (grid {}x{}x{}, {} threads, {} bytes of shared memory): {}", launch.name,
