@@ -170,7 +170,8 @@ struct WorkspaceSource {
 };
 
 template <class Config, class Team>
-DUET_DEVICE void finish_shared_row(Team& team, const HeadParams& params, const GridBlock& block, int item, SmemAddr flag) {
+DUET_DEVICE void finish_shared_row(Team& team, const HeadParams& params, const GridBlock& block, int item,
+                                   SmemAddr flag) {
   if (!arrive_last(params.counters + item, block.grid_x, flag, [&] { team.sync(); })) return;
   const WorkspaceSource source{params.workspace + static_cast<i64>(item) * head_workspace_ld(params.outputs)};
   store_output<Config>(team, source, params, item, params.outputs);
