@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "base/error.h"
+#include "frontend/shown_text.h"
 #include "frontend/unicode_text.h"
 
 namespace duet {
@@ -71,7 +72,7 @@ BytePairs::BytePairs(const Vocabulary& vocabulary, std::span<const Merge> merges
   const auto id_of = [&](const std::string& token) {
     const auto found = vocabulary.find(token);
     if (found == vocabulary.end())
-      fail(ErrorKind::input, "{}: a merge needs the token '{}', which is missing", file, token);
+      fail(ErrorKind::input, "{}: a merge needs the token '{}', which is missing", file, shown(token));
     return found->second;
   };
   merges_.reserve(merges.size());

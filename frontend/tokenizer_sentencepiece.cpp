@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "frontend/json_file.h"
 #include "frontend/sentencepiece_model.h"
+#include "frontend/shown_text.h"
 #include "frontend/unicode_text.h"
 
 namespace duet {
@@ -33,7 +34,8 @@ TextRules rules_of(std::string name, const std::string& file) {
   if (name == "SiglipTokenizer") return TextRules::siglip;
   if (name == "GemmaTokenizer" || name == "Siglip2Tokenizer") return TextRules::siglip2;
   fail(ErrorKind::input,
-       "{}: 'tokenizer_class' is {}; SiglipTokenizer, GemmaTokenizer and Siglip2Tokenizer are supported", file, name);
+       "{}: 'tokenizer_class' is {}; SiglipTokenizer, GemmaTokenizer and Siglip2Tokenizer are supported", file,
+       shown(name));
 }
 
 void set_defaults(SentencePieceFiles& files) {
@@ -57,7 +59,8 @@ void read_config(const std::filesystem::path& path, SentencePieceFiles& files) {
 
 std::int32_t id_of(const std::vector<SentencePieceEntry>& pieces, const std::string& text, const std::string& name) {
   const auto found = std::find_if(pieces.begin(), pieces.end(), [&](const auto& piece) { return piece.text == text; });
-  if (found == pieces.end()) fail(ErrorKind::input, "{}: the special token '{}' is not among the pieces", name, text);
+  if (found == pieces.end())
+    fail(ErrorKind::input, "{}: the special token '{}' is not among the pieces", name, shown(text));
   return static_cast<std::int32_t>(found - pieces.begin());
 }
 

@@ -11,6 +11,7 @@
 #include "frontend/unicode_text.h"
 #include "tests/frontend/golden.h"
 #include "tests/frontend/text_generator.h"
+#include "tests/support/error_of.h"
 #include "tests/support/temp_dir.h"
 
 namespace duet {
@@ -101,6 +102,15 @@ TEST(Tokenizer, SettingsRenameThePaddingAndMoveTheSearchForSpecialTokens) {
   const BpeTokenizer tokenizer = BpeTokenizer::open(folder.path());
   EXPECT_EQ(tokenizer.encode("", 4).ids.back(), bang);
   EXPECT_EQ(tokenizer.tokenize("<|STARTOFTEXT|>"), std::vector<std::int32_t>{begin});
+}
+
+// Found by tokenizer_fuzz: a message is one line, whatever a token holds.
+TEST(Tokenizer, ATokenOfSeveralLinesIsShownInOne) {
+  const TempDir folder;
+  publish_file(folder / "vocab.json", R"({"a": 0, "pad\n": "b"})");
+  publish_file(folder / "merges.txt", "#version: 0.2\n");
+  EXPECT_EQ(error_of(ErrorKind::input, [&] { BpeTokenizer::open(folder.path()); }),
+            (folder / "vocab.json").string() + ": the id of 'pad\\x0a' must be a whole number from 0");
 }
 
 TEST(Tokenizer, ALongTextIsCutBeforeTheEnd) {
