@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/one_line.h"
 #include "codegen/yaml_document.h"
 
 namespace duet {

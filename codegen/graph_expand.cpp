@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/one_line.h"
 #include "codegen/ops.h"
 
 namespace duet {

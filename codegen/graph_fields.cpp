@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/one_line.h"
+
 namespace duet {
 namespace {
 

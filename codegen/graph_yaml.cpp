@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/one_line.h"
 #include "codegen/graph_expand.h"
 #include "codegen/graph_fields.h"
 #include "codegen/verify.h"

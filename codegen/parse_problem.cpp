@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/one_line.h"
 #include "base/tensor.h"
 #include "codegen/kernel_names.h"
 #include "codegen/yaml_document.h"

@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/one_line.h"
 
 namespace duet {
 namespace {
@@ -173,15 +174,6 @@ class TreeBuilder : public YAML::EventHandler {
   YamlNode root_;
 };
 
-std::string shortened(std::string_view text, std::size_t longest) {
-  std::string line(text.substr(0, longest));
-  for (char& c : line)
-    if (is_control(static_cast<unsigned char>(c)) || c == '\n' || c == '\r' || c == '\t') c = ' ';
-  if (text.size() <= longest) return line;
-  while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0x80) != 0) line.pop_back();  // no half character
-  return line + "...";
-}
-
 // Case-blind edit distance (insert, delete, replace, swap of neighbours).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
@@ -222,10 +214,6 @@ YamlNode parse_yaml(std::string_view text, std::string_view file_name, const Yam
   if (root.kind != YamlNode::Kind::map) fail_at(file_name, root.line, "the document must be a map of keys to values");
   return root;
 }
-
-std::string printable(std::string_view text) { return shortened(text, 64); }
-
-std::string one_line(std::string_view message) { return shortened(message, 1000); }
 
 std::string suggestion(std::string_view name, std::span<const std::string_view> known) {
   constexpr std::size_t kLongestName = 64;

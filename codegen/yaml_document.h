@@ -33,12 +33,6 @@ struct YamlLimits {
 // One document whose root is a map.
 YamlNode parse_yaml(std::string_view text, std::string_view file_name, const YamlLimits& limits = {});
 
-// Text of the file as it may stand in a one-line message: cut after 64 bytes, line breaks and the like replaced.
-std::string printable(std::string_view text);
-
-// A whole message with text of the file in it: on one line, cut after 1000 bytes.
-std::string one_line(std::string_view message);
-
 // "; did you mean 'width'?" for the nearest of `known`, or "" when none is near.
 std::string suggestion(std::string_view name, std::span<const std::string_view> known);
 

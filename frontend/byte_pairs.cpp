@@ -4,7 +4,7 @@
 #include <queue>
 
 #include "base/error.h"
-#include "frontend/shown_text.h"
+#include "base/one_line.h"
 #include "frontend/unicode_text.h"
 
 namespace duet {
@@ -72,7 +72,7 @@ BytePairs::BytePairs(const Vocabulary& vocabulary, std::span<const Merge> merges
   const auto id_of = [&](const std::string& token) {
     const auto found = vocabulary.find(token);
     if (found == vocabulary.end())
-      fail(ErrorKind::input, "{}: a merge needs the token '{}', which is missing", file, shown(token));
+      fail(ErrorKind::input, "{}: a merge needs the token '{}', which is missing", file, printable(token));
     return found->second;
   };
   merges_.reserve(merges.size());

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/error.h"
-#include "frontend/shown_text.h"
+#include "base/one_line.h"
 #include "frontend/unicode_text.h"
 
 namespace duet {
@@ -72,7 +72,7 @@ std::int32_t special_id(const BpeFiles& files, const std::string& token) {
   }
   const auto found = files.vocabulary.find(token);
   if (found == files.vocabulary.end()) {
-    fail(ErrorKind::input, "{}: the special token '{}' is not in the vocabulary", files.name, shown(token));
+    fail(ErrorKind::input, "{}: the special token '{}' is not in the vocabulary", files.name, printable(token));
   }
   return found->second;
 }

@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/one_line.h"
 #include "frontend/json_file.h"
-#include "frontend/shown_text.h"
 #include "frontend/tokenizer_bpe.h"
 
 namespace duet {
@@ -19,7 +19,7 @@ constexpr std::size_t kMaxSpecialTokens = 64;  // every one is sought at every c
 std::int32_t id_of(const json& value, std::string_view token, const std::string& file) {
   constexpr auto kMax = std::numeric_limits<std::int32_t>::max() - 1;
   if (!value.is_number_integer() || value.get<double>() < 0 || value.get<double>() > kMax) {
-    fail(ErrorKind::input, "{}: the id of '{}' must be a whole number from 0", file, shown(token));
+    fail(ErrorKind::input, "{}: the id of '{}' must be a whole number from 0", file, printable(token));
   }
   return value.get<std::int32_t>();
 }
@@ -79,7 +79,7 @@ SpecialToken read_added_token(const json& value, const std::string& file) {
   if (token.text.empty()) fail(ErrorKind::input, "{}: an added token is empty", file);
   for (const char* key : {"lstrip", "rstrip", "single_word"}) {
     if (json_flag(value, key, false, file))
-      fail(ErrorKind::input, "{}: '{}' of '{}' is not supported", file, key, shown(token.text));
+      fail(ErrorKind::input, "{}: '{}' of '{}' is not supported", file, key, printable(token.text));
   }
   return token;
 }

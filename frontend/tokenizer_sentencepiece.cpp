@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/one_line.h"
 #include "frontend/json_file.h"
 #include "frontend/sentencepiece_model.h"
-#include "frontend/shown_text.h"
 #include "frontend/unicode_text.h"
 
 namespace duet {
@@ -35,7 +35,7 @@ TextRules rules_of(std::string name, const std::string& file) {
   if (name == "GemmaTokenizer" || name == "Siglip2Tokenizer") return TextRules::siglip2;
   fail(ErrorKind::input,
        "{}: 'tokenizer_class' is {}; SiglipTokenizer, GemmaTokenizer and Siglip2Tokenizer are supported", file,
-       shown(name));
+       printable(name));
 }
 
 void set_defaults(SentencePieceFiles& files) {
@@ -60,7 +60,7 @@ void read_config(const std::filesystem::path& path, SentencePieceFiles& files) {
 std::int32_t id_of(const std::vector<SentencePieceEntry>& pieces, const std::string& text, const std::string& name) {
   const auto found = std::find_if(pieces.begin(), pieces.end(), [&](const auto& piece) { return piece.text == text; });
   if (found == pieces.end())
-    fail(ErrorKind::input, "{}: the special token '{}' is not among the pieces", name, shown(text));
+    fail(ErrorKind::input, "{}: the special token '{}' is not among the pieces", name, printable(text));
   return static_cast<std::int32_t>(found - pieces.begin());
 }
 
