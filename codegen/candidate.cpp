@@ -214,7 +214,7 @@ const char* outside_limits(const Spec&, const Tile&, const SearchSpace&, const D
 }
 
 bool wgmma_shape(const GemmTile& tile) {
-  return tile.block_m == 16 * tile.warps_m && tile.warps_m % 4 == 0 && tile.block_n / tile.warps_n % 32 == 0;
+  return tile.block_m == 16 * tile.warps_m && tile.warps_m % 4 == 0 && tile.block_n / tile.warps_n % 16 == 0;
 }
 
 // Whether no choice of the parameters still to come can make the tile run. `set` counts those chosen so far, in the

@@ -61,6 +61,8 @@ struct GemmConfig {
 
   constexpr bool tma() const { return tile.loader == kLoaderTma || wgmma(); }
   constexpr bool wgmma() const { return tile.loader == kLoaderWgmma; }
+  // Whether tensor cores add up the rows of a layer norm: where they are fast, which is where tiles come by themselves.
+  constexpr bool statistics_by_products() const { return tma(); }
   constexpr int tile_threads() const { return tile.warps_m * tile.warps_n * 32; }  // that cover the tile once
   constexpr int math_threads() const { return tile_threads() * tile.warps_k; }
   constexpr int threads() const { return math_threads() + (tma() ? 32 : 0); }
@@ -71,7 +73,10 @@ struct GemmConfig {
   constexpr int accumulators() const { return warp_m() * warp_n() / 32; }
   // Two sets of operand fragments, so that one is loaded while the other is multiplied. Warpgroup products have none.
   constexpr int fragment_registers() const { return wgmma() ? 0 : 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
-  constexpr int statistics_registers() const { return op.layer_norm ? warp_m() / 16 * 4 : 0; }
+  // Two sums of two rows a lane, or the accumulators of three products.
+  constexpr int statistics_registers() const {
+    return op.layer_norm ? warp_m() / 16 * (statistics_by_products() ? 12 : 4) : 0;
+  }
   // Patches: addresses in the image. A 64x64 warp tile, at 232 without them, spills on sm_87.
   constexpr int patch_registers() const { return op.a == GemmA::patches ? 24 : 0; }
   // What is live at once in the main loop, and 40 for addresses. At the limit of 255, a 64x64 warp tile with a layer
@@ -137,7 +142,7 @@ struct GemmConfig {
   RULE(!(c).tma() || (c).tile.block_k == 64, "block_k must be 64 with the tensor memory accelerator")         \
   RULE(!(c).wgmma() || ((c).tile.warps_m % 4 == 0 && (c).warp_m() == 16),                                     \
        "warpgroup products take 16 rows a warp and a multiple of 4 warps along m")                            \
-  RULE(!(c).wgmma() || (c).warp_n() % 32 == 0, "warpgroup products take a multiple of 32 columns")            \
+  RULE(!(c).wgmma() || (c).warp_n() % 16 == 0, "warpgroup products take a multiple of 16 columns")            \
   RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,         \
        "patch_copy_bytes must be 4, 8 or 16")                                                                 \
   RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")              \

@@ -33,7 +33,9 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
   } else if (tile.block_k == 16 * tile.warps_k) {
     work.math_clocks += steps * 80;
   }
-  if (config.op.layer_norm) work.row_clocks = k_steps * 10 * fragments_m;
+  // Products of one row of warps in turn, or scalar instructions.
+  if (config.op.layer_norm)
+    work.row_clocks = k_steps * fragments_m * (config.statistics_by_products() ? 6.0 / tile.warps_n : 10);
   if (!config.tma()) {
     const double a_copies = tile.block_m * tile.block_k / 8.0 / config.math_threads();
     const double copies = a_copies + tile.block_n * tile.block_k / 8.0 / config.math_threads();
@@ -58,8 +60,8 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
     work.smem_read_bytes = tile_warps / 4 * (4 * config.warp_m() + config.warp_n()) * depth * kHalf;
     work.warpgroup_products = true;
   }
-  work.scalar_ops =
-      m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps) + (spec.op.layer_norm ? m * depth * 3 : 0);
+  work.scalar_ops = m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps);
+  if (spec.op.layer_norm && !config.statistics_by_products()) work.scalar_ops += m * depth * 3;
   if (!config.tma()) work.scalar_ops += (m + n) * depth / 8 * kCopyOps;
   work.store_bytes = m * n * kHalf;
   work.iterations = std::max(steps, 1);

@@ -11,37 +11,123 @@ struct RowSums {
   float sum_squares;
 };
 
+// A warp's sums of its rows, added up by scalar instructions.
+//
 // The warps of one row of the arrangement hold the same fragments of A and share the work: two of them take the lower
 // and the upper half of a k step, and such pairs (or, of an odd number, single warps) take k steps in turn. A branch
 // would not do for the halves: ptxas turns it into predicates, which cost their issue slots whether they hold or not.
-// Each warp keeps sums of its own. In shared memory these are (warps_n, block_m) pairs; after `finish` the first
-// block_m pairs are (mean, rstd) instead.
 template <class Shape>
-class RowStatistics {
+class ScalarRowSums {
   static constexpr bool kHalves = Shape::kWarpsN % 2 == 0;
   static constexpr int kTurns = kHalves ? Shape::kWarpsN / 2 : Shape::kWarpsN;
 
  public:
-  DUET_DEVICE RowStatistics(SmemAddr smem, const GemmPlace& place)
-      : smem_(smem + Shape::kConfig.statistics_offset()), place_(place) {
+  DUET_DEVICE ScalarRowSums() {
     DUET_UNROLL
     for (int i = 0; i < Shape::kM * 2; ++i) sums_[i] = RowSums{0.0f, 0.0f};
   }
 
-  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int k_tile, int k_step) {
-    if constexpr (Shape::kOp.layer_norm) {
-      if ((k_tile * Shape::kKSteps + k_step) % kTurns != place_.warp_n % kTurns) return;
-      const bool upper = kHalves && place_.warp_n / kTurns != 0;
+  // Of one k step, the step-th of all.
+  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int step, int warp_n) {
+    if (step % kTurns != warp_n % kTurns) return;
+    const bool upper = kHalves && warp_n / kTurns != 0;
+    DUET_UNROLL
+    for (int i = 0; i < Shape::kM; ++i) {
       DUET_UNROLL
-      for (int i = 0; i < Shape::kM; ++i) {
-        DUET_UNROLL
-        for (int half = 0; half < 2; ++half) {  // rows 0-7, rows 8-15
-          RowSums& sums = sums_[2 * i + half];
-          add_pair(sums, upper ? a[i][half + 2] : a[i][half]);
-          if constexpr (!kHalves) add_pair(sums, a[i][half + 2]);
-        }
+      for (int half = 0; half < 2; ++half) {  // rows 0-7, rows 8-15
+        RowSums& sums = sums_[2 * i + half];
+        add_pair(sums, upper ? a[i][half + 2] : a[i][half]);
+        if constexpr (!kHalves) add_pair(sums, a[i][half + 2]);
       }
     }
+  }
+
+  // Of row 16 i + 8 half + lane / 4, in the lanes that `holds` names. By all lanes.
+  DUET_DEVICE RowSums total(int i, int half, int) const { return sum_of_quad(sums_[2 * i + half]); }
+  static DUET_DEVICE bool holds(int lane) { return lane % 4 == 0; }
+
+ private:
+  static DUET_DEVICE void add_pair(RowSums& sums, u32 pair) {
+    const float low = to_float<Shape::kDtype>(static_cast<u16>(pair));
+    const float high = to_float<Shape::kDtype>(static_cast<u16>(pair >> 16));
+    sums.sum += low + high;
+    sums.sum_squares = fused_multiply_add(low, low, fused_multiply_add(high, high, sums.sum_squares));
+  }
+
+  // Four neighbouring lanes hold one row of a fragment.
+  static DUET_DEVICE RowSums sum_of_quad(RowSums sums) {
+    DUET_UNROLL
+    for (int mask = 1; mask <= 2; mask *= 2) {
+      sums.sum += shuffle_xor(sums.sum, mask);
+      sums.sum_squares += shuffle_xor(sums.sum_squares, mask);
+    }
+    return sums;
+  }
+
+  RowSums sums_[Shape::kM * 2];  // rows 8i + lane / 4 of the warp's part
+};
+
+// The same by tensor cores: three products of a fragment instead of 48 instructions of a warp. Rows times ones are
+// their sums. Rows times themselves have the sums of squares on their diagonal: eight rows of a fragment of A are, as
+// they stand in its registers, the fragment of B whose columns they are. Where the tensor cores wait for the other
+// instructions (sm_90: their rate is four times sm_87's) this is the faster way.
+template <class Shape>
+class ProductRowSums {
+ public:
+  DUET_DEVICE ProductRowSums() {
+    clear_accumulators(sums_);
+    DUET_UNROLL
+    for (int i = 0; i < Shape::kM; ++i) clear_accumulators(squares_[i].c);
+  }
+
+  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int step, int warp_n) {
+    if (step % Shape::kWarpsN != warp_n) return;
+    constexpr u32 kOnes = Shape::kDtype == Dtype::bf16 ? 0x3F803F80u : 0x3C003C00u;
+    const u32 ones[1][2] = {{kOnes, kOnes}};
+    mma_tile<Shape::kDtype>(sums_, a, ones);
+    DUET_UNROLL
+    for (int i = 0; i < Shape::kM; ++i) {
+      const u32 rows[1][4] = {{a[i][0], a[i][1], a[i][2], a[i][3]}};
+      const u32 columns[2][2] = {{a[i][0], a[i][2]}, {a[i][1], a[i][3]}};
+      mma_tile<Shape::kDtype>(squares_[i].c, rows, columns);
+    }
+  }
+
+  DUET_DEVICE RowSums total(int i, int half, int lane) const {
+    const bool odd = lane / 4 % 2 != 0;
+    const float(&squares)[4] = squares_[i].c[0][half];
+    return RowSums{sums_[i][0][half * 2], odd ? squares[half * 2 + 1] : squares[half * 2]};
+  }
+  // Of four lanes that hold a row's products, the one with the column of the same number.
+  static DUET_DEVICE bool holds(int lane) { return lane % 4 == lane / 8; }
+
+ private:
+  struct Squares {
+    float c[1][2][4];  // 16 rows times rows 0-7, and times rows 8-15
+  };
+  float sums_[Shape::kM][1][4];
+  Squares squares_[Shape::kM];
+};
+
+template <class Shape, bool kByProducts>
+struct RowSumsBy {
+  using Type = ScalarRowSums<Shape>;
+};
+template <class Shape>
+struct RowSumsBy<Shape, true> {
+  using Type = ProductRowSums<Shape>;
+};
+
+// Each warp keeps sums of its own. In shared memory these are (warps_n, block_m) pairs; after `finish` the first
+// block_m pairs are (mean, rstd) instead.
+template <class Shape>
+class RowStatistics {
+ public:
+  DUET_DEVICE RowStatistics(SmemAddr smem, const GemmPlace& place)
+      : smem_(smem + Shape::kConfig.statistics_offset()), place_(place) {}
+
+  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int k_tile, int k_step) {
+    if constexpr (Shape::kOp.layer_norm) sums_.add(a, k_tile * Shape::kKSteps + k_step, place_.warp_n);
   }
 
   // Leaves the warps' sums in shared memory; complete after the block's next barrier.
@@ -49,9 +135,10 @@ class RowStatistics {
     if constexpr (Shape::kOp.layer_norm) {
       DUET_UNROLL
       for (int i = 0; i < Shape::kM * 2; ++i) {
-        const RowSums total = sum_of_quad(sums_[i]);
+        const RowSums total = sums_.total(i / 2, i % 2, place_.lane);
         const int row = place_.warp_row + i * 8 + place_.lane / 4;
-        if (place_.lane % 4 == 0) store((place_.warp_k * Shape::kWarpsN + place_.warp_n) * Shape::kBlockM + row, total);
+        if (sums_.holds(place_.lane))
+          store((place_.warp_k * Shape::kWarpsN + place_.warp_n) * Shape::kBlockM + row, total);
       }
     }
   }
@@ -83,23 +170,6 @@ class RowStatistics {
   }
 
  private:
-  static DUET_DEVICE void add_pair(RowSums& sums, u32 pair) {
-    const float low = to_float<Shape::kDtype>(static_cast<u16>(pair));
-    const float high = to_float<Shape::kDtype>(static_cast<u16>(pair >> 16));
-    sums.sum += low + high;
-    sums.sum_squares = fused_multiply_add(low, low, fused_multiply_add(high, high, sums.sum_squares));
-  }
-
-  // Four neighbouring lanes hold one row of a fragment.
-  static DUET_DEVICE RowSums sum_of_quad(RowSums sums) {
-    DUET_UNROLL
-    for (int mask = 1; mask <= 2; mask *= 2) {
-      sums.sum += shuffle_xor(sums.sum, mask);
-      sums.sum_squares += shuffle_xor(sums.sum_squares, mask);
-    }
-    return sums;
-  }
-
   DUET_DEVICE void store(int index, RowSums sums) const {
     const SmemAddr addr = smem_ + static_cast<u32>(index * 8);
     st_shared_f32(addr, sums.sum);
@@ -108,7 +178,7 @@ class RowStatistics {
 
   SmemAddr smem_;
   const GemmPlace& place_;
-  RowSums sums_[Shape::kM * 2];  // rows 8i + lane / 4 of the warp's part
+  typename RowSumsBy<Shape, Shape::kConfig.statistics_by_products()>::Type sums_;
 };
 
 }  // namespace duet

@@ -153,8 +153,8 @@ TEST(Candidate, WarpgroupProductsAreForOneArchitecture) {
   tile.block_m = 128;
   EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("16 rows a warp"), std::string::npos);
   tile.block_m = 64;
-  tile.block_n = 48;
-  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("a multiple of 32 columns"), std::string::npos);
+  tile.block_n = 40;
+  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("a multiple of 16 columns"), std::string::npos);
 }
 
 TEST(Candidate, SplitKNeedsWorkspaceAndCounters) {
