@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "cli/data_files.h"
+#include "runtime/power_rails.h"
+#include "runtime/rail_energy.h"
 #include "tuner/board_mode.h"
 
 namespace duet {
@@ -24,13 +26,27 @@ void find_mode(BoardReport& report) {
   }
 }
 
+void find_rails(const std::filesystem::path& root, BoardReport& report) {
+  report.rails = read_jetson_clocks(root).rails;
+  for (const RailFiles& rail : module_rails(find_power_rails(root))) report.energy_rails.push_back(rail.name);
+}
+
 }  // namespace
 
 BoardReport report_board(const std::filesystem::path& root, int live_sm_count) {
-  BoardReport report{.board = recognise_board(root, live_sm_count), .device = {}};
+  BoardReport report{.board = recognise_board(root, live_sm_count), .device = {}, .rails = {}, .energy_rails = {}};
   report.device = report.board.device;
   if (!report.device.empty()) find_mode(report);
+  if (report.board.jetson) find_rails(root, report);
   return report;
+}
+
+std::string rails_text(const BoardReport& report) {
+  if (report.energy_rails.empty()) return "";
+  std::vector<std::string> now;
+  for (const PowerRail& rail : report.rails) now.push_back(fmt::format("{} {:.1f} W", rail.name, rail.watts));
+  return fmt::format("{}, sampled every {} ms; measured now: {}", fmt::join(report.energy_rails, " + "),
+                     kRailInterval.count(), fmt::join(now, ", "));
 }
 
 std::string board_text(const BoardReport& report) {
@@ -48,6 +64,8 @@ std::string board_text(const BoardReport& report) {
 
 nlohmann::json board_json(const BoardReport& report) {
   const Board& board = report.board;
+  nlohmann::json rails = nlohmann::json::object();
+  for (const PowerRail& rail : report.rails) rails[rail.name] = rail.watts;
   return {{"jetson", board.jetson},
           {"model", board.model},
           {"module", board.module},
@@ -56,6 +74,8 @@ nlohmann::json board_json(const BoardReport& report) {
           {"sm_count", board.sm_count},
           {"max_sm_clock_mhz", board.max_sm_clock_mhz},
           {"memory_bytes", board.memory_bytes},
+          {"rails_w", rails},
+          {"energy_rails", report.energy_rails},
           {"unknown", board.unknown},
           {"contradictions", board.contradictions}};
 }

@@ -87,10 +87,11 @@ Energies measure_energies(const Device& device, const std::vector<BenchCase>& ca
                           const std::vector<BenchResult>& results, double seconds) {
   const std::unique_ptr<EnergyCounter> counter = device.energy_counter();
   if (!counter) {
-    fail(ErrorKind::missing,
-         "--energy-s: {} counts no energy that can be read here: NVML is absent or has no counter (a Jetson has none; "
-         "sample its power rails with tegrastats)",
-         device.info().fingerprint.module);
+    fail(
+        ErrorKind::missing,
+        "--energy-s: {} counts no energy that can be read here: NVML is absent or has no counter, or a Jetson shows no "
+        "power rails; see `duet doctor`",
+        device.info().fingerprint.module);
   }
   Energies energies;
   for (std::size_t i = 0; i < cases.size(); ++i) {

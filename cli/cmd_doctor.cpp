@@ -26,6 +26,7 @@ struct Finding {
 struct Gpu {
   Finding finding{.what = "gpu", .present = false, .detail = {}};
   Finding partition{.what = "partition", .present = false, .detail = "needs a GPU"};
+  Finding energy{.what = "energy", .present = false, .detail = "needs a GPU or a Jetson's power rails"};
   int sm_count = 0;
 };
 
@@ -50,10 +51,21 @@ Gpu find_gpu() {
     gpu.finding = {.what = "gpu", .present = true, .detail = device->environment_text()};
     gpu.sm_count = device->info().fingerprint.sm_count;
     gpu.partition = find_partition(device->info());
+    gpu.energy.present = device->energy_counter() != nullptr;
+    gpu.energy.detail = gpu.energy.present ? "NVML's counter of the board" : "NVML is absent or has no counter";
   } catch (const Error& error) {
     gpu.finding.detail = error.what();
   }
   return gpu;
+}
+
+// Where a Jetson's rails are read, they are named.
+Finding find_energy(const Gpu& gpu, const BoardReport& board) {
+  if (!board.board.jetson) return gpu.energy;
+  const std::string rails = rails_text(board);
+  return {.what = "energy",
+          .present = !rails.empty(),
+          .detail = rails.empty() ? "no ina3221 power rail under sys/bus/i2c can be read" : rails};
 }
 
 // All of them: JetPack 6 takes the images of CUDA 12 alone.
@@ -106,7 +118,8 @@ std::vector<std::string> abilities(const std::vector<Finding>& findings) {
 void doctor(const std::filesystem::path& root, const GlobalFlags& global) {
   const Gpu gpu = find_gpu();
   const BoardReport board = report_board(root, gpu.sm_count);
-  const std::vector<Finding> findings{gpu.finding, gpu.partition, find_nvrtc(), find_emulator(), find_data()};
+  const std::vector<Finding> findings{gpu.finding,  gpu.partition,   find_energy(gpu, board),
+                                      find_nvrtc(), find_emulator(), find_data()};
   const std::vector<std::string> able = abilities(findings);
   if (global.json) {
     nlohmann::json out{{"version", DUET_VERSION},

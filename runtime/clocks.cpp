@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "runtime/power_rails.h"
 #include "runtime/sysfs.h"
 
 namespace duet {
@@ -36,23 +37,10 @@ std::optional<double> gpu_temperature(const fs::path& root) {
   return std::nullopt;
 }
 
-// ina3221 channels: volts and amperes, named by label; "NC" is not connected.
-void add_rails(const fs::path& monitor, std::vector<PowerRail>& rails) {
-  for (int channel = 1; channel <= 8; ++channel) {
-    const std::string number = std::to_string(channel);
-    const std::string label = read_small_file(monitor / ("in" + number + "_label"));
-    const auto millivolts = read_number(monitor / ("in" + number + "_input"));
-    const auto milliamperes = read_number(monitor / ("curr" + number + "_input"));
-    if (label.empty() || label == "NC" || !millivolts || !milliamperes) continue;
-    rails.push_back({label, static_cast<double>(*millivolts) * static_cast<double>(*milliamperes) * 1e-6});
-  }
-}
-
 std::vector<PowerRail> read_rails(const fs::path& root) {
   std::vector<PowerRail> rails;
-  for (const fs::path& device : list_folder(root / "sys/bus/i2c/devices")) {
-    for (const fs::path& monitor : list_folder(device / "hwmon")) add_rails(monitor, rails);
-  }
+  for (const RailFiles& rail : find_power_rails(root))
+    if (const auto watts = read_watts(rail)) rails.push_back({rail.name, *watts});
   return rails;
 }
 

@@ -7,6 +7,7 @@
 #include "runtime/board.h"
 #include "runtime/cuda/nvml.h"
 #include "runtime/cuda/slice_name.h"
+#include "runtime/rail_energy.h"
 
 namespace duet {
 namespace {
@@ -117,7 +118,7 @@ std::function<DeviceState()> open_state_reader(const CudaContext& context, const
 }
 
 std::unique_ptr<EnergyCounter> open_energy_counter(const CudaContext& context) {
-  return recognise_board().jetson ? nullptr : open_nvml_energy(pci_bus_id(context));
+  return recognise_board().jetson ? open_rail_energy() : open_nvml_energy(pci_bus_id(context));
 }
 
 std::string describe_environment(const DeviceInfo& info, const ClockReading& clocks) {

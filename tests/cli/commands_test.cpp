@@ -47,6 +47,20 @@ TEST_F(Commands, DoctorSaysWhatThereIs) {
   EXPECT_NE(expect_exit(0, {"doctor"}).out.find("This machine can:"), std::string::npos);
 }
 
+TEST_F(Commands, DoctorNamesTheRailsOfABoard) {
+  const std::string boards = std::string(DUET_SOURCE_DIR) + "/tests/runtime/boards/";
+  const nlohmann::json nx = expect_json({"doctor", "--board-files", boards + "orin-nx", "--json"});
+  EXPECT_EQ(nx["energy"], true);
+  EXPECT_EQ(nx["board"]["energy_rails"], nlohmann::json({"VDD_IN"}));
+  EXPECT_EQ(nx["board"]["device"], "jetson-orin-nx-16gb@15W");
+  const std::string text = expect_exit(0, {"doctor", "--board-files", boards + "orin-nx"}).out;
+  EXPECT_NE(text.find("VDD_IN, sampled every 10 ms; measured now: VDD_IN 9.4 W, VDD_CPU_GPU_CV 2.8 W, VDD_SOC 2.1 W"),
+            std::string::npos)
+      << text;
+  const nlohmann::json bare = expect_json({"doctor", "--board-files", folder_.path().string(), "--json"});
+  EXPECT_TRUE(bare["board"]["energy_rails"].empty());
+}
+
 TEST_F(Commands, GenerateWritesSourcesThatStandAlone) {
   const nlohmann::json kernels = expect_json({"generate", "tiny-dual", "--output", "kernels", "--json"});
   ASSERT_GT(kernels.size(), 5u);
