@@ -65,6 +65,20 @@ class IsolatedExecutable final : public Executable {
   milliseconds timeout_;
 };
 
+// A new worker counts from another moment on.
+class IsolatedEnergy final : public EnergyCounter {
+ public:
+  explicit IsolatedEnergy(const IsolatedDevice& device) : device_(device), generation_(device.generation_) {}
+  double read_mj() override {
+    device_.require_current(generation_, "the energy counter");
+    return device_.ask_energy().value_or(0);
+  }
+
+ private:
+  const IsolatedDevice& device_;
+  int generation_;
+};
+
 IsolatedDevice::IsolatedDevice(IsolationOptions options) : options_(std::move(options)) { ensure_worker(); }
 
 IsolatedDevice::~IsolatedDevice() = default;
@@ -154,6 +168,20 @@ std::optional<DeviceState> IsolatedDevice::state() const {
 }
 
 // ---- memory
+
+std::optional<double> IsolatedDevice::ask_energy() const {
+  const std::vector<std::byte> reply = ask(request_of(WorkerRequest::energy), options_.timeout, "the energy counter");
+  MessageReader reader(reply);
+  const bool counted = reader.get<std::uint8_t>() != 0;
+  const auto energy_mj = reader.get<double>();
+  require_whole(reader);
+  return counted ? std::optional(energy_mj) : std::nullopt;
+}
+
+std::unique_ptr<EnergyCounter> IsolatedDevice::energy_counter() const {
+  if (!is_current(generation_) || !ask_energy()) return nullptr;
+  return std::make_unique<IsolatedEnergy>(*this);
+}
 
 DeviceAddress IsolatedDevice::allocate(std::size_t bytes) {
   ensure_worker();

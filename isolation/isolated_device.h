@@ -39,6 +39,8 @@ class IsolatedDevice final : public Device {
   const DeviceInfo& info() const override { return info_; }
   std::string environment_text() const override;
   std::optional<DeviceState> state() const override;
+  // The worker's; must not outlive the device. Its reading throws Error(device) once the worker was replaced.
+  std::unique_ptr<EnergyCounter> energy_counter() const override;
   DeviceAddress allocate(std::size_t bytes) override;
   void free(DeviceAddress address) noexcept override;
   void write(DeviceAddress destination, std::span<const std::byte> source) override;
@@ -58,11 +60,14 @@ class IsolatedDevice final : public Device {
 
  private:
   friend class IsolatedExecutable;
+  friend class IsolatedEnergy;
   struct Kernel {
     std::uint64_t handle = 0;
     int generation = 0;
   };
 
+  // Millijoules; none where the worker's device counts none.
+  std::optional<double> ask_energy() const;
   void ensure_worker();
   // As the worker knows it.
   Launch there(const Launch& launch) const;

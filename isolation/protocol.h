@@ -25,6 +25,7 @@ enum class WorkerRequest : std::uint8_t {
   hello,        // -> DeviceInfo
   environment,  // -> text
   state,        // -> u8 whether there is one, DeviceState
+  energy,       // -> u8 whether it is counted, f64 mJ
   allocate,     // u64 bytes -> u64 address
   free,         // u64 address
   write,        // u64 address, u64 bytes in the staging memory

@@ -91,6 +91,8 @@ class Worker {
         return static_cast<void>(reply.put_text(device().environment_text()));
       case WorkerRequest::state:
         return put_state(reply, device().state());
+      case WorkerRequest::energy:
+        return energy(reply);
       case WorkerRequest::allocate:
         return allocate(request, reply);
       case WorkerRequest::free:
@@ -131,6 +133,12 @@ class Worker {
     const T value = request.get<T>();
     require_whole(request);
     return value;
+  }
+
+  // One counter from the first question on: differences count.
+  void energy(MessageWriter& reply) {
+    if (!energy_) energy_ = device().energy_counter();
+    reply.put(static_cast<std::uint8_t>(energy_ != nullptr)).put(energy_ ? energy_->read_mj() : 0.0);
   }
 
   // ---- memory
@@ -213,6 +221,7 @@ class Worker {
 
   const WorkerTools& tools_;
   std::unique_ptr<Device> device_;
+  std::unique_ptr<EnergyCounter> energy_;
   std::unique_ptr<KernelCompiler> compiler_;
   std::optional<StagingMemory> staging_;
   std::map<std::uint64_t, std::unique_ptr<Executable>> executables_;

@@ -124,6 +124,19 @@ TEST(IsolatedWorker, TheStateIsTheWorkersDevices) {
   EXPECT_EQ(device.state(), std::nullopt) << "nobody is there to be asked";
 }
 
+TEST(IsolatedWorker, TheEnergyIsTheWorkersDevices) {
+  IsolatedDevice device(worker("hot"));
+  const std::unique_ptr<EnergyCounter> counter = device.energy_counter();
+  ASSERT_NE(counter, nullptr);
+  const double before_mj = counter->read_mj();
+  EXPECT_EQ(counter->read_mj() - before_mj, 5);
+  ASSERT_EQ(::kill(device.worker_process(), SIGKILL), 0);
+  EXPECT_THROW(DeviceBuffer(device, 256), Error);
+  const DeviceBuffer buffer(device, 256);  // of the next worker
+  EXPECT_THROW(counter->read_mj(), Error) << "which counts from another moment on";
+  EXPECT_EQ(IsolatedDevice(worker("device")).energy_counter(), nullptr);
+}
+
 TEST(IsolatedWorker, GarbageIsAnErrorAtOnce) { EXPECT_THROW(IsolatedDevice device(worker("garbage")), Error); }
 
 TEST(IsolatedWorker, OneWithoutADeviceSaysSo) {

@@ -43,6 +43,14 @@ class HotDevice : public FaultyDevice {
   std::optional<DeviceState> state() const override {
     return DeviceState{.sm_clock_mhz = 612, .temperature_c = 91, .slowdown = "thermal slowdown"};
   }
+  // 5 mJ more at each reading of a counter.
+  std::unique_ptr<EnergyCounter> energy_counter() const override {
+    class Counter : public EnergyCounter {
+      double read_mj() override { return energy_mj_ += 5; }
+      double energy_mj_ = 0;
+    };
+    return std::make_unique<Counter>();
+  }
 };
 
 class FaultyCompiler : public FakeCompiler {
