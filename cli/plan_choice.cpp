@@ -31,10 +31,12 @@ std::vector<std::string> variants_of(const std::string& name) {
   return variants;
 }
 
-// Made for these conditions, then measured rather than emulated or predicted, then the faster.
+// Made for these conditions, then measured rather than emulated or predicted, then what the last tuning preferred, then
+// the faster.
 bool is_better(const PlanMatch& a, const PlanMatch& b) {
   const auto rank = [](const PlanMatch& match) {
-    return std::tuple(match.kind, -static_cast<int>(match.plan->provenance), match.plan->figures.latency_us);
+    return std::tuple(match.kind, -static_cast<int>(match.plan->provenance), !match.preferred,
+                      match.plan->figures.latency_us);
   };
   return rank(a) < rank(b);
 }

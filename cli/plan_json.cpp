@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "runtime/plan_memory.h"
+
 namespace duet {
 namespace {
 
@@ -70,11 +72,14 @@ nlohmann::json plan_json(const Plan& plan) {
                      {"step_count", plan.steps.size()},
                      {"arena_bytes", plan.arena_bytes},
                      {"weight_bytes", plan.weight_bytes},
+                     {"memory_bytes", plan_memory_bytes(plan)},
                      {"latency_us", f.latency_us},
                      {"latency_us_samples", f.latency_us_samples},
                      {"floor_us", f.floor_us},
                      {"baseline_latency_us", f.baseline_latency_us},
                      {"baseline_steps", f.baseline_steps},
+                     {"energy_mj", f.energy_mj},
+                     {"objective", f.objective},
                      {"environment", f.environment},
                      {"commit", f.commit}};
   for (const PlanKernel& kernel : plan.kernels) out["kernels"].push_back(kernel_json(kernel));
@@ -83,8 +88,9 @@ nlohmann::json plan_json(const Plan& plan) {
 }
 
 nlohmann::json summary_json(const PlanSummary& s) {
-  return {{"id", s.id},       {"key", key_json(s.key)},     {"provenance", provenance_name(s.provenance)},
-          {"steps", s.steps}, {"latency_us", s.latency_us}, {"created", s.created}};
+  return {{"id", s.id},          {"key", key_json(s.key)},     {"provenance", provenance_name(s.provenance)},
+          {"steps", s.steps},    {"latency_us", s.latency_us}, {"preferred", s.preferred},
+          {"created", s.created}};
 }
 
 }  // namespace duet

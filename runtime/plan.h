@@ -174,6 +174,8 @@ struct PlanFigures {
   double floor_us = 0;
   double baseline_latency_us = 0;  // unfused, sequential, same provenance; 0 when unknown
   int baseline_steps = 0;
+  double energy_mj = 0;       // of a run, back to back with others; 0: not measured
+  std::string objective{};    // what it was chosen for: "least energy, latency <= 400 us"; empty: least latency
   std::string environment{};  // device, driver, clocks, power mode, temperature, compiler, date
   std::string commit{};       // of Duet
 

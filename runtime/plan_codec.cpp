@@ -33,6 +33,11 @@ std::int64_t json_integer(const json& value) {
   return value.get<std::int64_t>();
 }
 
+double json_real(const json& value) {
+  if (!value.is_number()) mismatch("numbers");
+  return value.get<double>();
+}
+
 std::string json_text(const json& value) {
   if (!value.is_string()) mismatch("a text where one belongs");
   return value.get<std::string>();
@@ -87,6 +92,8 @@ std::string_view recipe_kind_name(RecipeKind kind) {
 }
 
 Dtype dtype_from(const std::string& name) { return enumerator(name, Dtype::i32, dtype_name); }
+
+Provenance provenance_from(const std::string& name) { return enumerator(name, Provenance::measured, provenance_name); }
 
 json to_json(const WeightSource& source) {
   return {{"tensor", source.tensor}, {"shape", source.shape}, {"rows", {source.row_begin, source.row_end}}};
@@ -164,6 +171,18 @@ SqlValue encode(const std::vector<StreamShare>& value) {
   return dumped(list);
 }
 
+SqlValue encode(const std::vector<PlanPoint>& value) {
+  json list = json::array();
+  for (const PlanPoint& point : value)
+    list.push_back({{"schedule", point.schedule},
+                    {"provenance", provenance_name(point.provenance)},
+                    {"latency_us", point.latency_us},
+                    {"energy_mj", point.energy_mj},
+                    {"memory_bytes", point.memory_bytes},
+                    {"chosen", point.chosen}});
+  return dumped(list);
+}
+
 SqlValue encode(const WeightRecipe& value) {
   return dumped({{"name", value.name},
                  {"kind", recipe_kind_name(value.kind)},
@@ -200,7 +219,7 @@ void decode(SqlValue&& column, std::vector<std::byte>& value) {
 }
 void decode(SqlValue&& column, Dtype& value) { value = dtype_from(take<std::string>(std::move(column), "text")); }
 void decode(SqlValue&& column, Provenance& value) {
-  value = enumerator(take<std::string>(std::move(column), "text"), Provenance::measured, provenance_name);
+  value = provenance_from(take<std::string>(std::move(column), "text"));
 }
 void decode(SqlValue&& column, ExecutionMode& value) {
   value = enumerator(take<std::string>(std::move(column), "text"), kExecutionModes.back(), execution_mode_name);
@@ -214,10 +233,7 @@ void decode(SqlValue&& column, std::vector<std::int64_t>& value) { value = shape
 void decode(SqlValue&& column, std::vector<double>& value) {
   const json list = parsed(std::move(column));
   value.clear();
-  for (const json& number : json_array(list)) {
-    if (!number.is_number()) mismatch("numbers");
-    value.push_back(number.get<double>());
-  }
+  for (const json& number : json_array(list)) value.push_back(json_real(number));
 }
 
 void decode(SqlValue&& column, std::vector<Relocation>& value) {
@@ -249,6 +265,21 @@ void decode(SqlValue&& column, std::vector<StreamShare>& value) {
     if (json_array(fields).size() != 2) mismatch("two numbers a stream");
     value.push_back(
         {.priority = narrowed<int>(json_integer(fields[0])), .sms = narrowed<int>(json_integer(fields[1]))});
+  }
+}
+
+void decode(SqlValue&& column, std::vector<PlanPoint>& value) {
+  const json list = parsed(std::move(column));
+  value.clear();
+  for (const json& fields : json_array(list)) {
+    const json& chosen = json_field(fields, "chosen");
+    if (!chosen.is_boolean()) mismatch("true or false where it belongs");
+    value.push_back({.schedule = json_text(json_field(fields, "schedule")),
+                     .provenance = provenance_from(json_text(json_field(fields, "provenance"))),
+                     .latency_us = json_real(json_field(fields, "latency_us")),
+                     .energy_mj = json_real(json_field(fields, "energy_mj")),
+                     .memory_bytes = narrowed<std::uint64_t>(json_integer(json_field(fields, "memory_bytes"))),
+                     .chosen = chosen.get<bool>()});
   }
 }
 

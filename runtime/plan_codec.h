@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/plan.h"
+#include "runtime/plan_point.h"
 #include "runtime/sqlite.h"
 
 namespace duet {
@@ -25,6 +26,7 @@ SqlValue encode(const std::vector<std::int64_t>& value);
 SqlValue encode(const std::vector<double>& value);
 SqlValue encode(const std::vector<Relocation>& value);
 SqlValue encode(const std::vector<StreamShare>& value);
+SqlValue encode(const std::vector<PlanPoint>& value);
 SqlValue encode(const WeightRecipe& value);
 
 // Throw Error(input) when the column holds something else.
@@ -43,6 +45,7 @@ void decode(SqlValue&& column, std::vector<std::int64_t>& value);
 void decode(SqlValue&& column, std::vector<double>& value);
 void decode(SqlValue&& column, std::vector<Relocation>& value);
 void decode(SqlValue&& column, std::vector<StreamShare>& value);
+void decode(SqlValue&& column, std::vector<PlanPoint>& value);
 void decode(SqlValue&& column, WeightRecipe& value);
 
 }  // namespace duet

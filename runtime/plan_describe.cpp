@@ -7,6 +7,7 @@
 #include <set>
 
 #include "runtime/plan.h"
+#include "runtime/plan_memory.h"
 
 namespace duet {
 namespace {
@@ -86,6 +87,14 @@ std::string baseline_text(const Plan& plan) {
   return text;
 }
 
+// "0.412 mJ a run; chosen for least energy, latency <= 400 us"; empty where neither is known.
+std::string objective_text(const PlanFigures& figures) {
+  std::vector<std::string> parts;
+  if (figures.energy_mj > 0) parts.push_back(fmt::format("{:.3f} mJ a run", figures.energy_mj));
+  if (!figures.objective.empty()) parts.push_back("chosen for " + figures.objective);
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 std::string images_text(const Plan& plan) {
   std::map<std::string, std::size_t> counts;
   for (const PlanKernel& kernel : plan.kernels)
@@ -130,14 +139,16 @@ void append_header(std::string& text, const Plan& plan) {
   append_line(text, "figures", provenance_sentence(plan.provenance));
   append_line(text, "", latency_text(plan));
   append_line(text, "", baseline_text(plan));
+  if (const std::string chosen = objective_text(plan.figures); !chosen.empty()) append_line(text, "", chosen);
   append_line(
       text, "schedule",
       fmt::format("{}, {} stream{}, {} launches of {} kernels", execution_mode_name(plan.mode), plan.stream_count,
                   plan.stream_count == 1 ? "" : "s", plan.steps.size(), plan.kernels.size()));
   if (const std::string streams = describe_streams(plan); !streams.empty()) append_line(text, "", streams);
-  append_line(text, "memory",
-              fmt::format("arena {}, weights {}, counters {}", size_text(plan.arena_bytes),
-                          size_text(plan.weight_bytes), size_text(plan.counter_bytes)));
+  append_line(
+      text, "memory",
+      fmt::format("{}: arena {}, weights {}, counters {}, inputs and outputs", size_text(plan_memory_bytes(plan)),
+                  size_text(plan.arena_bytes), size_text(plan.weight_bytes), size_text(plan.counter_bytes)));
   append_line(text, "images", images_text(plan));
   if (!plan.figures.environment.empty()) append_line(text, "made on", plan.figures.environment);
   if (!plan.figures.commit.empty()) append_line(text, "made by", "duet " + plan.figures.commit);

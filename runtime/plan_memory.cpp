@@ -14,6 +14,13 @@ std::size_t round_up_to_alignment(std::size_t bytes) { return (bytes + kAlignmen
 
 }  // namespace
 
+std::uint64_t plan_memory_bytes(const Plan& plan) {
+  std::uint64_t bytes = plan.arena_bytes + plan.weight_bytes + plan.counter_bytes;
+  for (const auto* tensors : {&plan.inputs, &plan.outputs})
+    for (const PlanTensor& tensor : *tensors) bytes += static_cast<std::uint64_t>(tensor.device_bytes());
+  return bytes;
+}
+
 PlanMemory::PlanMemory(Device& device, const Plan& plan, std::size_t guard_bytes)
     : device_(device),
       guard_bytes_(round_up_to_alignment(guard_bytes)),

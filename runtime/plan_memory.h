@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "runtime/plan.h"
 
 namespace duet {
+
+// What a plan holds on the device while it is loaded: PlanMemory's spaces without guards. Kernels' code is not counted.
+std::uint64_t plan_memory_bytes(const Plan& plan);
 
 class PlanMemory {
  public:

@@ -16,7 +16,7 @@ auto rank(const PlanSummary& plan, const DeviceFingerprint& device, int batch) {
   return std::tuple(made_for.arch != device.arch, !same_module(made_for, device),
                     std::abs(std::int64_t{plan.key.batch} - batch),
                     std::abs(std::int64_t{made_for.sm_count} - device.sm_count),
-                    mode_differences(made_for, device).size(), -static_cast<int>(plan.provenance),
+                    mode_differences(made_for, device).size(), -static_cast<int>(plan.provenance), !plan.preferred,
                     plan.latency_us > 0 ? plan.latency_us : std::numeric_limits<double>::infinity(), -plan.id);
 }
 

@@ -22,7 +22,7 @@ bool same_module(const DeviceFingerprint& a, const DeviceFingerprint& b);
 
 // The best of those that qualify; null when none does. In order: made for this architecture (another hardly ever runs),
 // for this module, for the nearest batch, for the nearest SM count, under the fewest other conditions; then the
-// firmest provenance, the fastest, the newest.
+// firmest provenance, the one preferred (PlanStore::prefer), the fastest, the newest.
 const PlanSummary* nearest_plan(std::span<const PlanSummary> plans, const DeviceFingerprint& device, int batch,
                                 const std::function<bool(const PlanSummary&)>& qualifies);
 

@@ -123,6 +123,7 @@ std::int64_t insert_header(const Database& database, const Plan& plan, std::stri
 
   kPlanFields(key, plan);
   kStreamFields(key, plan);
+  kObjectiveFields(key, plan);
   key("created", std::string(created));
   key("digest", plan_digest(plan));
   return insert_row(database, "plans", key);
@@ -130,9 +131,9 @@ std::int64_t insert_header(const Database& database, const Plan& plan, std::stri
 
 // Returns the stored digest.
 std::string read_header(const Database& database, std::int64_t id, Plan& plan) {
-  Statement statement = database.prepare(
-      fmt::format("SELECT digest, graph_id, device_id, {}, {}, {} FROM plans WHERE id = ?",
-                  columns_of<PlanKey>(kPlanKeyFields), columns_of<Plan>(kPlanFields), columns_of<Plan>(kStreamFields)));
+  Statement statement = database.prepare(fmt::format(
+      "SELECT digest, graph_id, device_id, {}, {}, {}, {} FROM plans WHERE id = ?", columns_of<PlanKey>(kPlanKeyFields),
+      columns_of<Plan>(kPlanFields), columns_of<Plan>(kStreamFields), columns_of<Plan>(kObjectiveFields)));
   statement.bind(id);
   if (!statement.step()) fail(ErrorKind::input, "{}: holds no plan {}", database.name(), id);
   RowReader reader(statement, database.name());
@@ -144,6 +145,7 @@ std::string read_header(const Database& database, std::int64_t id, Plan& plan) {
   kPlanKeyFields(reader, plan.key);
   kPlanFields(reader, plan);
   kStreamFields(reader, plan);
+  kObjectiveFields(reader, plan);
 
   const auto read_referenced = [&](std::string_view table, std::int64_t row_id, auto& object, const auto& fields,
                                    const std::string& columns) {
@@ -201,9 +203,10 @@ std::string plan_digest(const Plan& plan) {
   add_all(digest, plan.weights, kWeightFields);
   add_all(digest, plan.inputs, kTensorFields);
   add_all(digest, plan.outputs, kTensorFields);
-  // Plans from before choices and shares were recorded keep their digest.
+  // Plans from before choices, shares and objectives were recorded keep their digest.
   if (!plan.choices.empty()) add_all(digest, plan.choices, kChoiceFields);
   if (!plan.streams.empty()) digest.add(row_of(plan, kStreamFields));
+  if (plan.figures.energy_mj != 0 || !plan.figures.objective.empty()) digest.add(row_of(plan, kObjectiveFields));
   return digest.result();
 }
 
@@ -214,6 +217,18 @@ void check_images(const Plan& plan) {
         fail(ErrorKind::input,
              "kernel '{}': the image for {} is damaged: its bytes do not match their hash; tune again", kernel.entry,
              image.arch);
+}
+
+bool is_preferred(const Database& database, std::int64_t id) {
+  Statement statement = database.prepare("SELECT preferred FROM plans WHERE id = ?");
+  statement.bind(id);
+  return statement.step() && statement.integer(0) != 0;
+}
+
+void set_preferred(const Database& database, std::int64_t id, bool preferred) {
+  Statement statement = database.prepare("UPDATE plans SET preferred = ? WHERE id = ?");
+  statement.bind(std::int64_t{preferred}).bind(id);
+  statement.step();
 }
 
 std::int64_t insert_plan(const Database& database, const Plan& plan, std::string_view created) {

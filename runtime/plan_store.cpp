@@ -148,15 +148,18 @@ std::int64_t PlanStore::put(const Plan& plan) {
 PlanMatch PlanStore::find(const PlanKey& key) const {
   const MatchedPlan choice = match_plan(key, list());
   PlanMatch match{.kind = choice.kind, .why = choice.why};
-  if (choice.kind != MatchKind::none) match.plan = load(choice.id);
+  if (choice.kind == MatchKind::none) return match;
+  match.plan = load(choice.id);
+  match.preferred = is_preferred(state_->database, choice.id);
   return match;
 }
 
 std::vector<PlanSummary> PlanStore::list() const {
   const Database& database = state_->database;
   Statement statement = database.prepare(
-      "SELECT plans.id, provenance, (SELECT count(*) FROM steps WHERE plan_id = plans.id), latency_us, created, batch, "
-      "precision, variant, model, hash, target, module, arch, sm_count, sm_clock_mhz, memory_clock_mhz, l2_bytes, "
+      "SELECT plans.id, provenance, (SELECT count(*) FROM steps WHERE plan_id = plans.id), latency_us, preferred, "
+      "created, batch, precision, variant, model, hash, target, module, arch, sm_count, sm_clock_mhz, "
+      "memory_clock_mhz, l2_bytes, "
       "power_mode, driver_version FROM plans JOIN graphs ON graphs.id = graph_id JOIN devices ON devices.id = "
       "device_id "
       "ORDER BY plans.id");
@@ -168,6 +171,7 @@ std::vector<PlanSummary> PlanStore::list() const {
     reader("provenance", summary.provenance);
     reader("steps", summary.steps);
     reader("latency_us", summary.latency_us);
+    reader("preferred", summary.preferred);
     reader("created", summary.created);
     kPlanKeyFields(reader, summary.key);
     kGraphFields(reader, summary.key);
@@ -184,6 +188,18 @@ void PlanStore::remove(std::int64_t id) {
   Statement statement = state_->database.prepare("DELETE FROM plans WHERE id = ?");
   statement.bind(id);
   statement.step();
+  transaction.commit();
+}
+
+void PlanStore::prefer(std::int64_t id, bool preferred) {
+  state_->require_writable();
+  Transaction transaction(state_->database);
+  Statement others = state_->database.prepare(
+      "UPDATE plans SET preferred = 0 WHERE (graph_id, device_id, batch, precision) = "
+      "(SELECT graph_id, device_id, batch, precision FROM plans WHERE id = ?)");
+  others.bind(id);
+  others.step();
+  set_preferred(state_->database, id, preferred);
   transaction.commit();
 }
 
@@ -295,7 +311,8 @@ void PlanStore::export_to(const std::filesystem::path& path, const std::vector<s
       Statement created = state_->database.prepare("SELECT created FROM plans WHERE id = ?");
       created.bind(id);
       if (!created.step()) fail(ErrorKind::input, "{}: holds no plan {}", state_->database.name(), id);
-      insert_plan(staging, load(id), created.text(0));
+      const std::int64_t copy = insert_plan(staging, load(id), created.text(0));
+      set_preferred(staging, copy, is_preferred(state_->database, id));
     }
     transaction.commit();
   }

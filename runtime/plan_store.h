@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/plan.h"
+#include "runtime/plan_point.h"
 
 namespace duet {
 
@@ -27,6 +28,7 @@ struct PlanMatch {
   MatchKind kind = MatchKind::none;
   std::string why{};  // "same module, power mode 15W instead of 25W"
   std::optional<Plan> plan{};
+  bool preferred = false;  // as in PlanSummary
 };
 
 struct PlanSummary {
@@ -35,7 +37,8 @@ struct PlanSummary {
   Provenance provenance = Provenance::predicted;
   int steps = 0;
   double latency_us = 0;
-  std::string created{};  // UTC, ISO 8601
+  bool preferred = false;  // to others of its device and batch, whatever their latency: PlanStore::prefer
+  std::string created{};   // UTC, ISO 8601
 };
 
 // One candidate's outcome in a tuning run: everything measured or refused is kept.
@@ -82,6 +85,7 @@ struct SessionRecord {
   std::string outcome = "unfinished";  // "complete", "interrupted", "failed: why"; killed runs stay "unfinished"
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
   double elapsed_s = 0;
+  std::vector<PlanPoint> points{};    // the Pareto set of the plans it tried, and the one it stored
   std::string started{}, finished{};  // UTC, ISO 8601; finished is empty until then
 };
 
@@ -119,6 +123,9 @@ class PlanStore {
   std::vector<PlanSummary> list() const;
   Plan load(std::int64_t id) const;  // images are checked against their hashes: Error(input)
   void remove(std::int64_t id);
+  // Makes this plan the one to run of those of its graph, batch, precision and device, of whatever variant; or, without
+  // `preferred`, none of them: the fastest runs.
+  void prefer(std::int64_t id, bool preferred);
   // Of the compiled kernels of all plans but these.
   std::set<std::string> image_hashes(const std::set<std::int64_t>& but = {}) const;
   std::uint64_t image_bytes(std::int64_t id) const;

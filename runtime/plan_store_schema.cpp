@@ -119,9 +119,18 @@ constexpr std::array<std::string_view, 1> kVersion6 = {
     "ALTER TABLE plans ADD COLUMN streams TEXT NOT NULL DEFAULT '[]'",
 };
 
+// Version 7. What a run traded latency for: its points beside the session, and of a plan its energy, what it was chosen
+// for, and whether it is the one to run.
+constexpr std::array<std::string_view, 4> kVersion7 = {
+    "ALTER TABLE sessions ADD COLUMN points TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE plans ADD COLUMN energy_mj REAL NOT NULL DEFAULT 0.0",
+    "ALTER TABLE plans ADD COLUMN objective TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE plans ADD COLUMN preferred INTEGER NOT NULL DEFAULT 0",
+};
+
 // Element i leads from version i to version i + 1. Append; never change one that was released.
-const std::array<std::span<const std::string_view>, 6> kMigrations = {kVersion1, kVersion2, kVersion3,
-                                                                      kVersion4, kVersion5, kVersion6};
+const std::array<std::span<const std::string_view>, 7> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                                                      kVersion5, kVersion6, kVersion7};
 constexpr auto kPresentVersion = static_cast<std::int64_t>(std::tuple_size_v<decltype(kMigrations)>);
 
 using Objects = std::map<std::string, std::string>;  // "table plans" to its statement

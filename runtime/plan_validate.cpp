@@ -110,6 +110,8 @@ void check_figures(const PlanFigures& figures) {
   check_cost("latency", figures.latency_us);
   check_cost("floor time", figures.floor_us);
   check_cost("baseline latency", figures.baseline_latency_us);
+  check_cost("energy", figures.energy_mj);
+  check_count("bytes of objective text", figures.objective.size(), kMaxNameBytes);
   check_between("baseline step count", figures.baseline_steps, 0, std::numeric_limits<int>::max());
   check_count("bytes of environment text", figures.environment.size(), kMaxTextBytes);
   check_count("bytes of commit text", figures.commit.size(), kMaxNameBytes);

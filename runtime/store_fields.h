@@ -47,6 +47,11 @@ constexpr auto kPlanFields = [](auto& row, auto& plan) {
 
 constexpr auto kStreamFields = [](auto& row, auto& plan) { row("streams", plan.streams); };
 
+constexpr auto kObjectiveFields = [](auto& row, auto& plan) {
+  row("energy_mj", plan.figures.energy_mj);
+  row("objective", plan.figures.objective);
+};
+
 constexpr auto kKernelFields = [](auto& row, auto& kernel) {
   row("entry", kernel.entry);
   row("family", kernel.family);
@@ -152,6 +157,7 @@ constexpr auto kSessionOutcomeFields = [](auto& row, auto& session) {
   row("infeasible", session.infeasible);
   row("failed", session.failed);
   row("elapsed_s", session.elapsed_s);
+  row("points", session.points);
 };
 
 }  // namespace duet

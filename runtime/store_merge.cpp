@@ -91,7 +91,7 @@ int merge_plans(const Database& into, const Database& from) {
     const std::optional<PlanRank> found = stored_rank(from, plan.key), there = stored_rank(into, plan.key);
     if (!found) fail(ErrorKind::internal, "{}: plan {} just read is not there", from.name(), ids.integer(0));
     if (there && *there >= *found) continue;
-    insert_plan(into, plan, std::get<1>(*found));
+    set_preferred(into, insert_plan(into, plan, std::get<1>(*found)), is_preferred(from, ids.integer(0)));
     ++merged;
   }
   return merged;

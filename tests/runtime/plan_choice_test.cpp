@@ -48,6 +48,15 @@ TEST(PlanChoice, PrefersThisModuleToASmallerBatch) {
   EXPECT_EQ(choose_plan(plans, orin("25W"), {.batch = 1}).id, 1);
 }
 
+TEST(PlanChoice, PrefersWhatTuningPreferredToTheFastest) {
+  std::vector<PlanSummary> plans{plan(1, 1, orin("25W"), Provenance::measured, 5),
+                                 plan(2, 1, orin("25W"), Provenance::measured, 9, "fused-sequential"),
+                                 plan(3, 1, orin("15W"), Provenance::measured, 7)};
+  plans[1].preferred = plans[2].preferred = true;
+  EXPECT_EQ(choose_plan(plans, orin("25W"), {}).id, 2);
+  EXPECT_EQ(choose_plan(plans, orin("25W"), {.variant = "fused-streams"}).id, 1);
+}
+
 TEST(PlanChoice, TakesAPlanForShorterTextsOnlyWhenNamed) {
   const std::vector<PlanSummary> plans{
       plan(1, 1, orin("25W"), Provenance::measured, 9),

@@ -121,7 +121,7 @@ TEST_F(DamagedStore, AnotherProgramsDatabaseIsLeftAlone) {
 }
 
 TEST_F(DamagedStore, ForeignSchemasAreRefused) {
-  expect_refused_after("PRAGMA user_version = 7", "newer Duet (schema 7");
+  expect_refused_after("PRAGMA user_version = 8", "newer Duet (schema 8");
   expect_refused_after("PRAGMA user_version = -1", "impossible");
   expect_refused_after("PRAGMA user_version = 0", "no plan store");
   expect_refused_after("PRAGMA application_id = 5", "not marked");

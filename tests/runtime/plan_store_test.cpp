@@ -52,10 +52,12 @@ class Store : public testing::Test {
  protected:
   PlanStore tune() { return PlanStore::open(path_, PlanStore::Mode::tune); }
   PlanStore read() { return PlanStore::open(path_, PlanStore::Mode::read_only); }
-  // What versions 4 to 6 added to a store is taken from it.
+  // What versions 4 to 7 added to a store is taken from it.
   void make_version_3(const std::filesystem::path& path) const {
     const Database database(path, Database::Access::read_write);
-    database.execute("ALTER TABLE plans DROP COLUMN streams");
+    for (const char* column : {"streams", "energy_mj", "objective", "preferred"})
+      database.execute(fmt::format("ALTER TABLE plans DROP COLUMN {}", column));
+    database.execute("ALTER TABLE sessions DROP COLUMN points");
     database.execute("DROP TABLE choices");
     for (const char* column : {"threads", "blocks_per_sm", "cost_s"})
       database.execute(fmt::format("ALTER TABLE candidates DROP COLUMN {}", column));
@@ -253,6 +255,8 @@ TEST_F(Store, AnOlderStoreIsReadAndLeftAsItIs) {
   Plan of_version_3 = sample_plan();
   of_version_3.choices.clear();
   of_version_3.streams.clear();
+  of_version_3.figures.energy_mj = 0;
+  of_version_3.figures.objective.clear();
   {
     PlanStore store = tune();
     store.record(sample_candidate(1));
@@ -312,6 +316,8 @@ TEST_F(Store, SessionsAreRowsFromTheirBeginning) {
   session.outcome = "complete";
   session.verified = 12;
   session.elapsed_s = 3.5;
+  session.points = {{"by turns", Provenance::measured, 310.5, 41.25, std::uint64_t{1} << 40, true},
+                    {"plain launches", Provenance::predicted, 330, 0, 7, false}};
   store.finish_session(session);
   const SessionRecord found = store.sessions().at(0);
   EXPECT_EQ(found.id, session.id);
@@ -319,9 +325,38 @@ TEST_F(Store, SessionsAreRowsFromTheirBeginning) {
   EXPECT_EQ(found.outcome, "complete");
   EXPECT_EQ(found.verified, 12);
   EXPECT_EQ(found.elapsed_s, 3.5);
+  EXPECT_EQ(found.points, session.points);
   EXPECT_FALSE(found.finished.empty());
   session.id = 77;
   error_of(ErrorKind::internal, [&] { store.finish_session(session); });
+}
+
+// Of a model's plans for one device one may be preferred, whatever its variant; a shipped file says so too.
+TEST_F(Store, OneOfADevicesPlansIsPreferred) {
+  PlanStore store = tune();
+  const std::int64_t streams = store.put(sample_plan());
+  Plan other = sample_plan();
+  other.key.variant = "fused-sequential";
+  const std::int64_t sequential = store.put(other);
+  other.key.device.power_mode = "15W";
+  const std::int64_t other_mode = store.put(other);
+  const auto preferred = [](const PlanStore& of) {
+    std::vector<std::int64_t> ids;
+    for (const PlanSummary& plan : of.list())
+      if (plan.preferred) ids.push_back(plan.id);
+    return ids;
+  };
+  store.prefer(other_mode, true);
+  store.prefer(sequential, true);
+  EXPECT_EQ(preferred(store), (std::vector{sequential, other_mode}));
+  store.prefer(streams, true);
+  EXPECT_EQ(preferred(store), (std::vector{streams, other_mode}));
+  EXPECT_TRUE(store.find(sample_plan().key).preferred);
+  store.export_to(dir_ / "clip.duet", {sequential, streams});
+  EXPECT_EQ(preferred(PlanStore::open(dir_ / "clip.duet", PlanStore::Mode::read_only)).size(), 1u);
+  store.prefer(sequential, false);
+  EXPECT_EQ(preferred(store), std::vector{other_mode});
+  EXPECT_EQ(store.load(streams), sample_plan()) << "no part of the plan's digest";
 }
 
 TEST_F(Store, BenchmarksKeepEverySample) {

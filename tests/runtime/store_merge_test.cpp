@@ -59,6 +59,7 @@ class Merge : public testing::Test {
     SessionRecord session{.device = board, .model = "clip"};
     session.id = store.begin_session(session);
     session.outcome = "complete";
+    session.points = {{"by turns", Provenance::measured, 9, 1.5, 4096, true}};
     store.finish_session(session);
     const std::vector<BenchmarkRecord> bench{{.name = "clip", .device = board, .median_us = 9, .samples_us = {9, 9}}};
     store.record_benchmarks(bench);
@@ -96,6 +97,8 @@ TEST_F(Merge, JoinsBoardsAndMergingAgainChangesNothing) {
   merge("other.db", {"all.db", "a.db"});
   EXPECT_EQ(rows("other.db"), once) << "the order matters";
   EXPECT_EQ(open("all.db").load(1).choices, sample_plan().choices);
+  ASSERT_EQ(open("all.db").sessions().size(), 2u);
+  for (const SessionRecord& session : open("all.db").sessions()) EXPECT_EQ(session.points.at(0).energy_mj, 1.5);
 }
 
 TEST_F(Merge, TheNewerOutcomeStaysAndEveryMeasurement) {
@@ -144,6 +147,15 @@ TEST_F(Merge, OfPlansOfOneKeyTheFirmerThenTheNewerStays) {
   EXPECT_EQ(open("all.db").list()[0].provenance, Provenance::measured);
   EXPECT_EQ(open("all.db").list()[0].created, "2026-01-01T00:00:00Z");
   EXPECT_EQ(merge("all.db", {"predicted.db"}).plans, 0);
+}
+
+TEST_F(Merge, APreferredPlanStaysPreferred) {
+  {
+    PlanStore store = open("a.db");
+    store.prefer(store.put(sample_plan()), true);
+  }
+  merge("all.db", {"a.db"});
+  EXPECT_TRUE(open("all.db").list().at(0).preferred);
 }
 
 TEST_F(Merge, ARunThatWentOnWhenItWasCopiedIsOneRun) {

@@ -131,6 +131,8 @@ inline Plan sample_plan() {
                   .floor_us = 120.5,
                   .baseline_latency_us = 901,
                   .baseline_steps = 12,
+                  .energy_mj = 41.5,
+                  .objective = "least energy, latency <= 500 us",
                   .environment = "Orin NX, 918 MHz, 54 C",
                   .commit = "abc123"};
   plan.choices = {{.device = "Orin NX 25W",
