@@ -109,6 +109,7 @@ std::unique_ptr<duet_engine> open_engine(const char* plan_path, const char* weig
   const duet::PlanRequest request{.batch = options.batch, .variant = options.variant == nullptr ? "" : options.variant};
   const duet::PlanSummary& chosen = duet::choose_plan(plans, opened->device->info().fingerprint, request);
   opened->engine = load_engine(*opened->device, store, chosen, weights);
+  opened->differences = duet::device_differences(chosen.key.device, opened->device->info().fingerprint);
   return opened;
 }
 
@@ -128,6 +129,10 @@ duet_status duet_open(const char* plan_path, const char* weights_path, const due
 }
 
 void duet_close(duet_engine* engine) { delete engine; }
+
+const char* duet_plan_differences(const duet_engine* engine) {
+  return engine == nullptr ? "" : engine->differences.c_str();
+}
 
 size_t duet_input_count(const duet_engine* engine) {
   return engine == nullptr ? 0 : engine->engine->plan().inputs.size();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "runtime/device.h"
 #include "runtime/duet_c.h"
@@ -10,4 +11,5 @@
 struct duet_engine {
   std::unique_ptr<duet::Device> device;
   std::unique_ptr<duet::Engine> engine;  // dies before its device
+  std::string differences;               // of the plan's device from this one
 };

@@ -37,7 +37,7 @@ typedef struct duet_engine duet_engine;
 typedef struct duet_options {
   int gpu;             /* number of the GPU */
   int batch;           /* 0: the smallest there is for this module */
-  const char* variant; /* for example "fused-streams"; NULL: the fastest plan */
+  const char* variant; /* for example "fused-streams"; NULL: the one that tuning preferred, else the fastest */
 } duet_options;
 
 enum { DUET_MAX_RANK = 8 };
@@ -51,12 +51,17 @@ typedef struct duet_tensor_info {
 /* Why the last call on this thread failed: one line, never NULL. Stays until the next failure on this thread. */
 const char* duet_last_error(void);
 
-/* Loads the plan that suits the GPU best, and the weights (a file, or a folder of shards). `options` may be NULL: GPU
- * 0, any batch, any variant. On failure *engine is NULL. */
+/* Loads the plan that suits the GPU best in the power mode it is in, and the weights (a file, or a folder of shards).
+ * `options` may be NULL: GPU 0, any batch, any variant. On failure *engine is NULL. */
 duet_status duet_open(const char* plan_path, const char* weights_path, const duet_options* options,
                       duet_engine** engine);
 /* NULL is allowed. */
 void duet_close(duet_engine* engine);
+
+/* In what the device that the plan was made for differs from this one as it was when it was opened, for example "same
+ * module, power mode 15W instead of 25W": another plan may be faster here. Empty when in nothing, or `engine` is NULL;
+ * lives as long as the engine. */
+const char* duet_plan_differences(const duet_engine* engine);
 
 /* 0 when `engine` is NULL. */
 size_t duet_input_count(const duet_engine* engine);

@@ -21,8 +21,8 @@ std::string device_differences(const DeviceFingerprint& made_for, const DeviceFi
 bool same_module(const DeviceFingerprint& a, const DeviceFingerprint& b);
 
 // The best of those that qualify; null when none does. In order: made for this architecture (another hardly ever runs),
-// for this module, for the nearest batch, for the nearest SM count, under the fewest other conditions; then the
-// firmest provenance, the one preferred (PlanStore::prefer), the fastest, the newest.
+// for this module, for the nearest batch, for the nearest SM count, for this power mode, under the fewest other
+// conditions; then the firmest provenance, the one preferred (PlanStore::prefer), the fastest, the newest.
 const PlanSummary* nearest_plan(std::span<const PlanSummary> plans, const DeviceFingerprint& device, int batch,
                                 const std::function<bool(const PlanSummary&)>& qualifies);
 

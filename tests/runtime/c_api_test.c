@@ -28,6 +28,8 @@ static void test_describes_tensors(const duet_engine* engine) {
   EXPECT(duet_output_info(engine, 0, &info) == DUET_OK);
   EXPECT(strcmp(info.name, "scores") == 0);
   EXPECT(duet_input_info(engine, 2, &info) == DUET_ERROR_USAGE && last_error_has("number 2"));
+  EXPECT(strstr(duet_plan_differences(engine), "a plan of the tests") != NULL);
+  EXPECT(strcmp(duet_plan_differences(NULL), "") == 0);
 }
 
 static void test_runs(duet_engine* engine) {
