@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "bench/energy.h"
 #include "bench/plan_suite.h"
 #include "cli/bench_kernels.h"
 #include "cli/bench_processes.h"
@@ -19,6 +18,7 @@
 #include "cli/version.h"
 #include "runtime/plan_store.h"
 #include "tuner/candidate_log.h"
+#include "tuner/energy_measure.h"
 #include "tuner/repeatability.h"
 
 namespace duet {

@@ -1,4 +1,4 @@
-#include "bench/energy.h"
+#include "tuner/energy_measure.h"
 
 #include <gtest/gtest.h>
 
