@@ -6,6 +6,7 @@ TuneRequest baseline_of(const TuneRequest& request) {
   TuneRequest baseline = request;
   baseline.rules = FusionRules::none();
   baseline.mode = ExecutionMode::sequential;
+  baseline.goal = {};
   return baseline;
 }
 

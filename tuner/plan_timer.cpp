@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/weight_loading.h"
+#include "tuner/energy_measure.h"
 
 namespace duet {
 namespace {
@@ -38,6 +39,16 @@ Measurement PlanTimer::measure(const Plan& plan, const StoppingRule& rule) {
   options.samples_per_round = kSamplesPerRound;
   return sample_until(
       [&](int count) { return watch_.steady([&] { return engine->time_us(count, CacheState::warm); }); }, options, 0);
+}
+
+// The counter is opened anew: a worker that was replaced since counts from another moment on.
+std::optional<double> PlanTimer::energy_mj(const Plan& plan, double run_us, double seconds) {
+  const std::unique_ptr<Engine> engine = load(plan);
+  const std::unique_ptr<EnergyCounter> counter = device_.energy_counter();
+  if (!counter) return std::nullopt;
+  return measure_energy(*counter, [&](int count) { engine->run_queued(count); }, run_us,
+                        {.seconds = seconds, .idle_seconds = 0})
+      .energy_mj;
 }
 
 std::size_t PlanTimer::plans_at_once(const Plan& plan) const {

@@ -33,6 +33,8 @@ class PlanTimer {
   // Plans in order of preference; each stays loaded until the end. One over which the device fails is out, with a
   // warning, and the others begin anew.
   RaceResult race(const std::vector<Plan>& plans, const RaceOptions& options, const std::function<bool()>& go_on);
+  // Of a run, over so many seconds of them back to back; none where the device counts no energy. Throws as measure().
+  std::optional<double> energy_mj(const Plan& plan, double run_us, double seconds);
   // How many plans of this size may be loaded at once: half of the device's memory, and at least 2.
   std::size_t plans_at_once(const Plan& plan) const;
   // Of the plan that failed last; empty when none did.

@@ -71,6 +71,11 @@ bool ScheduleChoice::within_budget() const {
   return !limits_.stopped() && (limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s);
 }
 
+void ScheduleChoice::tell(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant, const Plan& plan,
+                          const RaceEntry& entry) const {
+  if (observer_ && !entry.failed && entry.median_us > 0) observer_(kernels, variant, plan, entry.median_us);
+}
+
 // Where memory does not take all of them, the best so far meets the next ones. Of a race that was stopped the first.
 std::size_t ScheduleChoice::race_variants(const std::vector<ChosenKernel>& kernels,
                                           const std::vector<ScheduleVariant>& variants,
@@ -86,9 +91,11 @@ std::size_t ScheduleChoice::race_variants(const std::vector<ChosenKernel>& kerne
     for (const std::size_t runner : runners) racing.push_back(plans[runner]);
     const RaceResult result =
         timer_.race(racing, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds}, go_on);
-    for (std::size_t i = 0; i < runners.size(); ++i)
+    for (std::size_t i = 0; i < runners.size(); ++i) {
       log_at(1, "{}: {:.1f} us{}", variant_text(variants[runners[i]]), result.entries[i].median_us,
              result.entries[i].tie ? ", a tie" : "");
+      tell(kernels, variants[runners[i]], racing[i], result.entries[i]);
+    }
     if (result.entries[result.winner].failed)
       fail(ErrorKind::device, "the whole plan cannot be measured: {}", timer_.last_failure());
     best = runners[result.winner];
@@ -156,19 +163,21 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernel(const std::vec
                                                                   const std::vector<ChosenKernel>& alternatives,
                                                                   const ScheduleVariant& variant) {
   if (alternatives.empty() || !may_go_on()) return std::nullopt;
+  std::vector<std::vector<ChosenKernel>> trials{kernels};
   std::vector<Plan> plans{make_plan_(kernels, variant)};
   std::size_t most = timer_.plans_at_once(plans.front());
   if (limits_.max_plans > 0) most = std::min(most, 1 + static_cast<std::size_t>(limits_.max_plans - plans_));
   for (const ChosenKernel& alternative : alternatives) {
     if (plans.size() >= most) break;
-    std::vector<ChosenKernel> trial = kernels;
-    trial[problem] = alternative;
-    plans.push_back(make_plan_(trial, variant));
+    trials.push_back(kernels);
+    trials.back()[problem] = alternative;
+    plans.push_back(make_plan_(trials.back(), variant));
   }
   plans_ += static_cast<int>(plans.size()) - 1;
   const RaceResult result = timer_.race(
       plans, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds, .only_gains = true},
       [&] { return within_budget(); });
+  for (std::size_t i = 0; i < plans.size(); ++i) tell(trials[i], variant, plans[i], result.entries[i]);
   if (result.end == RaceEnd::stopped) return std::nullopt;
   const RaceEntry& before = result.entries.front();
   const RaceEntry& chosen = result.entries[result.winner];

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/plan.h"
@@ -43,7 +44,11 @@ struct ScheduleLimits {
 class ScheduleChoice {
  public:
   using MakePlan = std::function<Plan(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant)>;
+  // A plan that was raced, and its median latency.
+  using Observer = std::function<void(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant,
+                                      const Plan& plan, double median_us)>;
   ScheduleChoice(PlanTimer& timer, MakePlan make_plan, ScheduleLimits limits);
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
 
   // The fastest of launch_variants(like) for these kernels. Throws Error(device) when none of them can be measured.
   ScheduleVariant choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like);
@@ -70,10 +75,13 @@ class ScheduleChoice {
                             const std::function<bool()>& go_on);
   ScheduleVariant choose_gain(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants);
   bool within_budget() const;
+  void tell(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant, const Plan& plan,
+            const RaceEntry& entry) const;
 
   PlanTimer& timer_;
   MakePlan make_plan_;
   ScheduleLimits limits_;
+  Observer observer_;
   std::chrono::steady_clock::time_point start_;
   int plans_ = 0;  // alternatives compared so far
 };

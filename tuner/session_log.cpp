@@ -20,6 +20,9 @@ std::string settings_json(const TuneRequest& request) {
                           {"budget_s", request.budget_s},
                           {"min_gain", request.min_gain},
                           {"tie", request.tie},
+                          {"objective", objective_name(request.goal.objective)},
+                          {"max_latency_us", request.goal.max_latency_us},
+                          {"max_memory_bytes", request.goal.max_memory_bytes},
                           {"seed", request.seed}};
   if (request.drill_seed) settings["drill_faults"] = *request.drill_seed;
   return settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -59,6 +62,7 @@ void SessionLog::write(const TuneReport& report) {
   record_.infeasible = report.infeasible;
   record_.failed = report.failed;
   record_.elapsed_s = report.elapsed_s;
+  record_.points = report.points;
   store_.finish_session(record_);
 }
 

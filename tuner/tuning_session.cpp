@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "runtime/plan_memory.h"
 #include "tuner/budget.h"
 #include "tuner/co_execution.h"
 #include "tuner/elapsed.h"
@@ -23,6 +24,7 @@
 #include "tuner/schedule_choice.h"
 #include "tuner/session_log.h"
 #include "tuner/sm_division.h"
+#include "tuner/tried_plans.h"
 #include "tuner/weight_prefetch.h"
 
 namespace duet {
@@ -101,6 +103,7 @@ class Run {
     if (lowering_.groups.empty()) fail(ErrorKind::input, "graph '{}' has nothing to run", request.graph.name);
     if (device == nullptr && compiler == nullptr)
       fail(ErrorKind::missing, "tuning for '{}' needs a kernel compiler or a device", request.target);
+    require_meter(request.goal, device, request.target);
     tools_.device = device;
     tools_.store = &store;
     tools_.spec = request.device;
@@ -143,16 +146,25 @@ class Run {
     finish_untuned();
     show("plan", "", true);
     for (const auto& tuner : tuners_) chosen_.push_back(tuner->winner()->kernel);
+    tried_ = TriedPlans(chosen_);
     note_choices();
     if (take_stored_plan()) return fill_report();
     choose_schedule();
-    Plan unpaired = make_plan(chosen_, variant_ ? variant_->first_share : predicted_share());
+    choose_by_goal();
+    Plan unpaired = make_plan(chosen_, variant_.first_share);
     unpaired.choices = choices_;
-    report_.plan = variant_ ? launch_variant(std::move(unpaired), chosen_, *variant_) : paired(unpaired, chosen_);
+    report_.plan = finished(std::move(unpaired), chosen_, variant_);
     check_plan();
     measure_plan();
+    note_result();
     store_.put(report_.plan);
     fill_report();
+  }
+
+  // As it is launched; where nothing is measured, how is no choice.
+  Plan finished(Plan plan, const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant) const {
+    return tools_.measurer != nullptr ? launch_variant(std::move(plan), kernels, variant)
+                                      : paired(std::move(plan), kernels);
   }
 
   bool stopped() const { return stop_ != nullptr && stop_->load(); }
@@ -355,7 +367,10 @@ class Run {
   // Launches and prefetch, the division of the SMs, the streams' order and priority; then the kernels in that context,
   // the costliest problem's first; then launches and prefetch once more where kernels changed.
   void choose_schedule() {
-    if (tools_.measurer == nullptr) return;
+    if (tools_.measurer == nullptr) {
+      variant_.first_share = predicted_share();
+      return;
+    }
     show("choose", "the schedule", true);
     const auto start = Clock::now();
     timer_ = std::make_unique<PlanTimer>(*device_, request_.graph, request_.seed, measurer_->watch());
@@ -366,19 +381,21 @@ class Run {
                             {.budget_s = schedule_budget_s(), .max_plans = request_.schedule_plans, .stopped = [this] {
                                return stopped();
                              }});
+    schedule.set_observer([this](const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant,
+                                 const Plan& plan, double us) { tried_.note(kernels, variant, plan, us); });
     variant_ = schedule.choose_variant(chosen_, {.first_share = division_.first_share});
-    if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, *variant_, division_.shares);
+    if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
     if (request_.mode != ExecutionMode::paired)
-      variant_ = schedule.choose_streams(chosen_, *variant_, order_.stream_count);
+      variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
     int changed = 0;
     for (const std::size_t problem : by_share()) {
       if (!schedule.may_go_on()) break;
       show("choose", tuners_[problem]->name(), true);
       if (choose_in_context(schedule, problem)) ++changed;
     }
-    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, *variant_);
+    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_);
     counts_.measure_s += seconds_since(start);
-    log_at(1, "{}; {} kernels chosen in context, in {:.1f} s", variant_text(*variant_), changed, seconds_since(start));
+    log_at(1, "{}; {} kernels chosen in context, in {:.1f} s", variant_text(variant_), changed, seconds_since(start));
   }
 
   // True when another kernel than the fastest alone makes the whole plan faster.
@@ -387,11 +404,114 @@ class Run {
     for (const KernelWinner& finalist : tuners_[problem]->finalists())
       if (finalist.kernel.source.entry != chosen_[problem].source.entry && alternatives.size() < kAlternatives)
         alternatives.push_back(finalist.kernel);
-    const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, *variant_);
+    const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, variant_);
     if (!turn) return false;
     if (turn->chosen > 0) chosen_[problem] = alternatives[turn->chosen - 1];
     note_choice_in_context(problem, turn->before_us, turn->chosen_us);
     return turn->chosen > 0;
+  }
+
+  // The races were for the least latency; what else was asked for decides among all that they timed, and a plan of less
+  // memory where memory counts.
+  void choose_by_goal() {
+    const std::size_t fastest = note_tried(chosen_);
+    const Goal& goal = request_.goal;
+    if (goal.objective == Objective::memory || goal.max_memory_bytes > 0) note_leaner_plan();
+    measure_energies(fastest);
+    if (goal == Goal{}) return;
+    const std::vector<PlanPoint> points = tried_.points();
+    const TriedPlan& best = tried_.at(choose_point(goal, points).index);
+    log_at(1, "for {}: {}", goal_text(goal), best.point.schedule);
+    variant_ = best.variant;
+    for (std::size_t problem = 0; problem < chosen_.size(); ++problem) take_kernel(problem, best.kernels[problem]);
+  }
+
+  void take_kernel(std::size_t problem, const ChosenKernel& kernel) {
+    if (kernel.source.entry == chosen_[problem].source.entry) return;
+    chosen_[problem] = kernel;
+    note_choice_in_context(problem, 0, 0);
+  }
+
+  // In the present variant. One that no race has timed is timed now, or predicted.
+  std::size_t note_tried(const std::vector<ChosenKernel>& kernels) {
+    if (const auto known = tried_.find(kernels, variant_)) return *known;
+    const Plan plan = finished(make_plan(kernels, variant_.first_share), kernels, variant_);
+    const double latency_us = timer_ ? timer_->measure(plan, kPlanRule).median_us : plan.figures.latency_us;
+    return tried_.note(kernels, variant_, plan, latency_us);
+  }
+
+  // Of the finalists, which only a device that measures leaves, where the plan of the leanest holds less than now.
+  void note_leaner_plan() {
+    show("choose", "a plan of less memory", true);
+    std::vector<std::vector<ChosenKernel>> finalists;
+    for (const auto& tuner : tuners_)
+      for (finalists.emplace_back(); const KernelWinner& finalist : tuner->finalists())
+        finalists.back().push_back(finalist.kernel);
+    const std::vector<ChosenKernel> lean = leanest_kernels(
+        chosen_, finalists,
+        [this](std::size_t problem, const ChosenKernel& kernel) { return scratch_bytes(problem, kernel); });
+    const auto bytes_of = [&](const std::vector<ChosenKernel>& kernels) {
+      return plan_memory_bytes(make_plan(kernels, variant_.first_share));
+    };
+    if (bytes_of(lean) < bytes_of(chosen_)) note_tried(lean);
+  }
+
+  std::int64_t scratch_bytes(std::size_t problem, const ChosenKernel& kernel) const {
+    const KernelCandidate candidate =
+        make_candidate(lowering_.groups[problems_.group[problem]].spec, kernel.tile, request_.device);
+    return candidate.workspace_bytes + candidate.counter_count * std::int64_t{sizeof(std::uint32_t)};
+  }
+
+  // Beyond the budget only where energy is what was asked for.
+  void measure_energies(std::size_t fastest) {
+    if (!timer_ || device_->energy_counter() == nullptr) return;
+    const auto start = Clock::now();
+    for (const std::size_t place : tried_.worth_measuring(fastest, request_.goal.objective)) {
+      const bool in_time = request_.budget_s <= 0 || seconds_since(start_) < request_.budget_s;
+      if (stopped() || (!in_time && request_.goal.objective != Objective::energy)) break;
+      show("measure", "the energy of whole plans", true);
+      measure_energy_of(tried_.at(place));
+    }
+    counts_.measure_s += seconds_since(start);
+  }
+
+  void measure_energy_of(TriedPlan& tried) {
+    const Plan plan = finished(make_plan(tried.kernels, tried.variant.first_share), tried.kernels, tried.variant);
+    try {
+      tried.point.energy_mj = timer_->energy_mj(plan, tried.point.latency_us, request_.energy_s).value_or(0);
+      log_at(1, "{}: {:.3f} mJ a run", tried.point.schedule, tried.point.energy_mj);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::device) throw;
+      warn("the energy of a plan is not known: {}", error.what());
+    }
+  }
+
+  // What the plan costs after all, beside the others that were tried.
+  void note_result() {
+    PlanFigures& figures = report_.plan.figures;
+    PlanPoint& point = tried_.at(tried_.note(chosen_, variant_, report_.plan, figures.latency_us)).point;
+    point.chosen = true;
+    report_.point = point;
+    report_.points = points_worth_keeping(tried_.points());
+    report_.goal_met = limit_ratio(request_.goal, point) <= 1;
+    figures.energy_mj = point.energy_mj;
+    figures.objective = recorded_goal(request_.goal, report_.goal_met);
+  }
+
+  // Whether it was chosen for what is asked for now.
+  bool same_goal(const Plan& stored) const {
+    const std::string& objective = stored.figures.objective;
+    return objective == recorded_goal(request_.goal, true) || objective == recorded_goal(request_.goal, false);
+  }
+
+  void note_stored_result() {
+    const PlanFigures& figures = report_.plan.figures;
+    report_.point = {.provenance = report_.plan.provenance,
+                     .latency_us = figures.latency_us,
+                     .energy_mj = figures.energy_mj,
+                     .memory_bytes = plan_memory_bytes(report_.plan),
+                     .chosen = true};
+    report_.goal_met = limit_ratio(request_.goal, report_.point) <= 1;
   }
 
   // The plan of an earlier run, where all that would lead to it again is known: nothing was tried now, its kernels were
@@ -401,7 +521,7 @@ class Run {
     if (tools_.measurer == nullptr || !settled) return false;
     show("plan", "from an earlier run", true);
     std::optional<Plan> stored = store_.find(key()).plan;
-    if (!stored || stored->provenance != Provenance::measured) return false;
+    if (!stored || stored->provenance != Provenance::measured || !same_goal(*stored)) return false;
     const std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
     if (!kernels) return false;
     for (const ScheduleVariant& variant : variants_like(*stored)) {
@@ -410,6 +530,7 @@ class Run {
       if (!same_execution(again, *stored)) continue;
       report_.plan = std::move(*stored);
       report_.reused = true;
+      note_stored_result();
       return true;
     }
     return false;
@@ -543,7 +664,8 @@ class Run {
   std::vector<ChosenKernel> chosen_;   // by problem
   std::vector<KernelChoice> choices_;  // by problem
   std::unique_ptr<PlanTimer> timer_;   // where time is measured
-  std::optional<ScheduleVariant> variant_;
+  ScheduleVariant variant_;
+  TriedPlans tried_;
   TuneProgress progress_;
   TuneReport report_;
 };

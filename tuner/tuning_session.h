@@ -21,6 +21,7 @@
 #include "runtime/plan_store.h"
 #include "tuner/fault_drill.h"
 #include "tuner/finalists.h"
+#include "tuner/goal.h"
 #include "tuner/kernel_compiler.h"
 #include "tuner/prediction_error.h"
 #include "tuner/warm_start.h"
@@ -45,6 +46,8 @@ struct TuneRequest {
   double budget_s = 0;           // 0: no limit
   double schedule_budget_s = 0;  // of it, for the schedule; 0: a quarter, or 25 s where there is no limit
   int schedule_plans = 0;        // tried in place of what there is, to choose kernels in context; 0: no limit
+  Goal goal{};                   // of the whole plan; kernels are always searched for the least latency
+  double energy_s = 2;           // of runs back to back, for each plan whose energy is measured
   std::uint64_t seed = 1;
   int jobs = 0;                             // compiler threads; 0: one per core
   std::string commit;                       // of Duet, for the records; empty when unknown
@@ -67,6 +70,9 @@ TuneRequest baseline_of(const TuneRequest& request);
 
 struct TuneReport {
   Plan plan;
+  PlanPoint point;                // what the plan costs
+  std::vector<PlanPoint> points;  // the Pareto set of the plans tried, and the plan's own; empty where none was tried
+  bool goal_met = true;           // else the plan is the nearest to its limits
   int candidates = 0, compiled = 0, cached = 0, verified = 0, infeasible = 0, failed = 0;
   double elapsed_s = 0, compile_s = 0, verify_s = 0, measure_s = 0;
   bool reused = false;                              // the plan is an earlier run's: there was nothing left to try
@@ -87,7 +93,8 @@ class TuningSession {
   // null: none. It must outlive the session.
   void set_warm_store(const PlanStore* store);
 
-  // Throws Error(no_result) naming the kernel when some kernel has no valid candidate, with the reasons counted.
+  // Throws Error(missing) where the goal is energy and the device has no meter,
+  // Error(no_result) naming the kernel when some kernel has no valid candidate, with the reasons counted.
   TuneReport tune(const TuneRequest& request);
 
  private:
