@@ -101,6 +101,7 @@ void add_plans_command(CLI::App& app, const GlobalFlags& global) {
   add_export(*command, store);
   add_remove(*command, store);
   add_plans_why(*command, global);
+  add_plans_pareto(*command, global);
   add_plans_diff(*command, global);
   add_plans_merge(*command, global);
   add_plans_gc(*command, global);

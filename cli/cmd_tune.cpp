@@ -1,6 +1,7 @@
 // `duet tune`: search kernels and schedule for one model on one target, and store the best plan.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -10,11 +11,14 @@
 #include "cli/data_files.h"
 #include "cli/drill_report.h"
 #include "cli/interrupt.h"
+#include "cli/pareto_report.h"
 #include "cli/plan_json.h"
 #include "cli/progress.h"
 #include "cli/target.h"
 #include "cli/version.h"
 #include "cli/warm_report.h"
+#include "runtime/text_length.h"
+#include "tuner/candidate_log.h"
 #include "tuner/search.h"
 #include "tuner/tuning_session.h"
 
@@ -31,6 +35,8 @@ struct TuneFlags {
   std::string strategy = kAuto;
   std::string mode = "streams";
   std::vector<std::string> disabled_rules;
+  std::string objective = "latency";
+  double max_latency_us = 0, max_memory_mb = 0;
   double budget_s = 0;
   double schedule_budget_s = 0;
   int schedule_plans = 0;
@@ -133,7 +139,23 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("Search");
   command.add_option("--drill-faults", flags.drill_seed, "Make one candidate in five faulty on purpose, by this seed")
       ->group("");  // for developers: docs/tuning.md
-  command.add_option("--mode", flags.mode, "How the towers share the device; all: a plan of each, the fastest shown")
+  command
+      .add_option("--objective", flags.objective,
+                  "What the plan is to have least of, among those that are tried; energy needs a meter")
+      ->capture_default_str()
+      ->check(CLI::IsMember(objective_names()))
+      ->group("Plan");
+  command.add_option("--max-latency-us", flags.max_latency_us, "Only a plan of at most this latency will do; 0: any")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e9))
+      ->group("Plan");
+  command
+      .add_option("--max-memory-mb", flags.max_memory_mb,
+                  "Only a plan that holds at most so many MB (10^6 bytes) on the device will do; 0: any")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e9))
+      ->group("Plan");
+  command.add_option("--mode", flags.mode, "How the towers share the device; all: a plan of each, the best shown")
       ->capture_default_str()
       ->check(CLI::IsMember(mode_names()))
       ->group("Plan");
@@ -143,6 +165,12 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->group("Plan");
   command.add_flag("--no-baseline", flags.no_baseline, "Do not tune the unfused sequential baseline as well")
       ->group("Plan");
+}
+
+Goal goal_of(const TuneFlags& flags) {
+  return {.objective = parse_objective(flags.objective),
+          .max_latency_us = flags.max_latency_us,
+          .max_memory_bytes = static_cast<std::uint64_t>(std::ceil(flags.max_memory_mb * 1e6))};
 }
 
 TuneRequest make_request(const TuneFlags& flags, const Target& target) {
@@ -161,6 +189,7 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   request.budget_s = flags.budget_s;
   request.schedule_budget_s = flags.schedule_budget_s;
   request.schedule_plans = flags.schedule_plans;
+  request.goal = goal_of(flags);
   request.seed = flags.seed;
   request.jobs = flags.jobs;
   request.commit = built_commit();
@@ -229,6 +258,72 @@ TunedPlan tune_plan(TuningSession& session, const TuneRequest& request, const st
   return tuned;
 }
 
+struct TunedModes {
+  std::vector<TunedPlan> plans;
+  std::size_t best = 0;
+  bool goal_met = true;
+
+  const TunedPlan& chosen() const { return plans.at(best); }
+};
+
+TunedModes tune_modes(TuningSession& session, TuneRequest request, const TuneFlags& flags,
+                      const std::optional<TuneReport>& baseline, PlanStore& store) {
+  TunedModes tuned;
+  std::vector<PlanPoint> points;
+  for (const ExecutionMode mode : modes_of(flags)) {
+    request.mode = mode;
+    tuned.plans.push_back(tune_plan(session, request, baseline, store));
+    points.push_back(tuned.plans.back().report.point);
+    if (tuned.plans.back().report.interrupted) break;
+  }
+  const GoalChoice choice = choose_point(request.goal, points);
+  tuned.best = choice.index;
+  tuned.goal_met = choice.met;
+  // The last run decides which of the device's plans is run: the one of its goal, or the fastest there is.
+  store.prefer(tuned.chosen().id, request.goal != Goal{});
+  return tuned;
+}
+
+// Of the plans that could take the tuned one's place.
+std::vector<ParetoGroup> pareto_beside(const PlanStore& store, const Plan& plan) {
+  std::vector<ParetoGroup> groups = pareto_groups(store.sessions(), plan.key.model);
+  std::erase_if(groups, [&](const ParetoGroup& group) {
+    return group.device != device_text(plan.key.device) || group.batch != plan.key.batch ||
+           group.precision != dtype_name(plan.key.precision) || group.provenance != plan.provenance ||
+           group.text_length != text_length_of(plan.key.variant);
+  });
+  return groups;
+}
+
+nlohmann::json modes_json(const TunedModes& tuned) {
+  nlohmann::json modes;
+  for (const TunedPlan& plan : tuned.plans) {
+    const PlanPoint& point = plan.report.point;
+    nlohmann::json& mode = modes[std::string(execution_mode_name(plan.report.plan.mode))];
+    mode = {{"plan_id", plan.id}, {"latency_us", point.latency_us}, {"memory_bytes", point.memory_bytes}};
+    if (point.energy_mj > 0) mode["energy_mj"] = point.energy_mj;
+  }
+  return modes;
+}
+
+void print_result(const TunedModes& tuned, const std::vector<ParetoGroup>& pareto, const StoreFlags& store) {
+  const TuneReport& report = tuned.chosen().report;
+  fmt::print("{}\n", describe_plan(report.plan));
+  if (report.prediction_error)
+    fmt::print("predicted {:.0f} us {}\n", report.plan.figures.latency_us, describe(*report.prediction_error));
+  for (const ParetoGroup& group : pareto) fmt::print("{}", pareto_text(group));
+  fmt::print("stored as plan {} in {}\n", tuned.chosen().id, store.database.string());
+}
+
+void require_goal_met(const TunedModes& tuned, const Goal& goal, const StoreFlags& store) {
+  if (tuned.goal_met) return;
+  const TunedPlan& nearest = tuned.chosen();
+  fail(ErrorKind::no_result,
+       "no plan that was tried is within the limits: the nearest, {}, has {}; it is stored as plan {} in {}; raise the "
+       "limit, or tune with --mode all",
+       nearest.report.plan.key.variant, miss_text(goal, nearest.report.point), nearest.id, store.database.string());
+}
+
 void tune(const TuneFlags& flags, const GlobalFlags& global) {
   if (flags.drill_seed && flags.isolation == "none")
     fail(ErrorKind::usage, "--drill-faults plants faults that end a process: not with --isolation none");
@@ -240,7 +335,8 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
   if (flags.drill_seed && !target.device)
     fail(ErrorKind::usage, "--drill-faults needs a target that runs candidates: auto or emulator, not '{}'",
          target.name);
-  TuneRequest request = make_request(flags, target);
+  const TuneRequest request = make_request(flags, target);
+  require_meter(request.goal, target.device.get(), target.name);
   PlanStore store = PlanStore::open(flags.store.database, PlanStore::Mode::tune);
   TuningSession session(target.device.get(), target.compiler.get(), store);
   session.set_stop_flag(catch_interrupts());
@@ -257,27 +353,19 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
     print_report("baseline", *baseline);
     out["baseline"] = report_json(*baseline);
   }
-  std::optional<TunedPlan> best;
-  for (const ExecutionMode mode : modes_of(flags)) {
-    request.mode = mode;
-    TunedPlan tuned = tune_plan(session, request, baseline, store);
-    const double latency_us = tuned.report.plan.figures.latency_us;
-    const bool interrupted = tuned.report.interrupted;
-    out["modes"][std::string(execution_mode_name(mode))] = {{"plan_id", tuned.id}, {"latency_us", latency_us}};
-    if (!best || latency_us < best->report.plan.figures.latency_us) best = std::move(tuned);
-    if (interrupted) break;
-  }
-  out["tuned"] = report_json(best->report);
-  out["plan_id"] = best->id;
+  const TunedModes tuned = tune_modes(session, request, flags, baseline, store);
+  const std::vector<ParetoGroup> pareto = pareto_beside(store, tuned.chosen().report.plan);
   if (global.json) {
+    out["modes"] = modes_json(tuned);
+    out["tuned"] = report_json(tuned.chosen().report);
+    out["plan_id"] = tuned.chosen().id;
+    out["goal_met"] = tuned.goal_met;
+    out["pareto"] = pareto_json(pareto);
     fmt::print("{}\n", out.dump(2));
   } else {
-    const TuneReport& report = best->report;
-    fmt::print("{}\n", describe_plan(report.plan));
-    if (report.prediction_error)
-      fmt::print("predicted {:.0f} us {}\n", report.plan.figures.latency_us, describe(*report.prediction_error));
-    fmt::print("stored as plan {} in {}\n", best->id, flags.store.database.string());
+    print_result(tuned, pareto, flags.store);
   }
+  require_goal_met(tuned, request.goal, flags.store);
 }
 
 }  // namespace
@@ -287,7 +375,9 @@ void add_tune_command(CLI::App& app, const GlobalFlags& global) {
   auto flags = std::make_shared<TuneFlags>();
   add_flags(*command, *flags);
   command->footer(
-      "Ctrl-C keeps what was found.\nExample: duet tune clip-vit-b32 --target jetson-orin-nx-16gb@25W --space quick");
+      "Ctrl-C keeps what was found.\n"
+      "Exits with 6 when no plan is within --max-latency-us and --max-memory-mb: the nearest is stored.\n"
+      "Example: duet tune clip-vit-b32 --target jetson-orin-nx-16gb@25W --space quick");
   command->callback([flags, &global] { tune(*flags, global); });
 }
 

@@ -9,6 +9,7 @@ namespace duet {
 inline constexpr int kPlansDifferExitCode = 1;
 
 void add_plans_why(CLI::App& plans, const GlobalFlags& global);
+void add_plans_pareto(CLI::App& plans, const GlobalFlags& global);
 void add_plans_diff(CLI::App& plans, const GlobalFlags& global);
 void add_plans_merge(CLI::App& plans, const GlobalFlags& global);
 void add_plans_gc(CLI::App& plans, const GlobalFlags& global);

@@ -1,4 +1,4 @@
-// `duet plans why`, `diff`, `merge` and `gc`: what a plan store remembers, and how much of it.
+// `duet plans why`, `pareto`, `diff`, `merge` and `gc`: what a plan store remembers, and how much of it.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/pareto_report.h"
 #include "cli/plan_diff_report.h"
 #include "cli/plan_json.h"
 #include "cli/plan_reference.h"
@@ -43,6 +44,16 @@ void explain(const WhyFlags& flags, const GlobalFlags& global) {
     fmt::print("{}, {}\n", reference_text(found), provenance_name(plan.provenance));
     print_choices(reports);
   }
+}
+
+void show_pareto(const std::string& model, const StoreFlags& store, const GlobalFlags& global) {
+  const std::vector<ParetoGroup> groups =
+      pareto_groups(PlanStore::open(store.database, PlanStore::Mode::read_only).sessions(), model);
+  if (groups.empty())
+    fail(ErrorKind::missing, "{}: no run kept the plans that it tried for '{}'; `duet tune {}` does",
+         store.database.string(), model, model);
+  if (global.json) return fmt::print("{}\n", pareto_json(groups).dump(2));
+  for (const ParetoGroup& group : groups) fmt::print("{}", pareto_text(group));
 }
 
 void diff(const std::string& name_a, const std::string& name_b, const StoreFlags& store, const PlanFilter& filter,
@@ -178,6 +189,17 @@ void add_plans_why(CLI::App& plans, const GlobalFlags& global) {
   flags->store.add_to(*command);
   command->footer("Example: duet plans why clip-vit-b32 --kernel qkv --db duet.db");
   command->callback([flags, &global] { explain(*flags, global); });
+}
+
+void add_plans_pareto(CLI::App& plans, const GlobalFlags& global) {
+  CLI::App* command = plans.add_subcommand(
+      "pareto", "Of the plans that tuning tried: those that no other betters in latency, memory or energy for free");
+  auto model = std::make_shared<std::string>();
+  auto store = std::make_shared<StoreFlags>();
+  command->add_option("model", *model, "As `duet plans list` names it")->required();
+  store->add_to(*command);
+  command->footer("Example: duet plans pareto clip-vit-b32 --db duet.db --json");
+  command->callback([model, store, &global] { show_pareto(*model, *store, global); });
 }
 
 void add_plans_diff(CLI::App& plans, const GlobalFlags& global) {
