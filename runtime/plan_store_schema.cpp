@@ -1,11 +1,11 @@
 #include "runtime/plan_store_schema.h"
 
-#include <algorithm>
 #include <array>
 #include <map>
 #include <span>
 
 #include "base/error.h"
+#include "base/one_line.h"
 
 namespace duet {
 namespace {
@@ -160,12 +160,6 @@ Objects objects_after(std::int64_t version) {
 Objects expected_objects(std::int64_t version) {
   static const Objects present = objects_after(kPresentVersion);
   return version == kPresentVersion ? present : objects_after(version);
-}
-
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
-  return text.substr(0, 100);
 }
 
 std::int64_t stored_version(const Database& database) {

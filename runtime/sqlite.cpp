@@ -2,24 +2,14 @@
 
 #include <sqlite3.h>
 
-#include <algorithm>
-
 #include "base/error.h"
+#include "base/one_line.h"
 
 namespace duet {
 namespace {
 
 constexpr int kBusyTimeoutMs = 30'000;
 constexpr int kMaxValueBytes = 128 << 20;  // images are small; a hostile row does not fill the memory
-constexpr std::size_t kMaxMessageBytes = 300;
-
-// SQLite's messages quote the file's own schema: make them one short line.
-std::string one_line(std::string_view message) {
-  std::string line(message.substr(0, kMaxMessageBytes));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
-  return line;
-}
 
 std::string_view advice_for(int code) {
   switch (code & 0xff) {
@@ -38,6 +28,7 @@ std::string_view advice_for(int code) {
 
 [[noreturn]] void fail_with(sqlite3* handle, const std::string& name, int code) {
   const char* message = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+  // The message quotes the file's own schema.
   fail(ErrorKind::input, "{}: {}{}", name, one_line(message), advice_for(code));
 }
 
@@ -147,7 +138,7 @@ std::int64_t Statement::integer(int index) const {
   const int type = sqlite3_column_type(statement_.get(), index);
   if (type != SQLITE_INTEGER)
     fail(ErrorKind::input, "{}: column '{}' holds {} instead of an integer", name_,
-         one_line(sqlite3_column_name(statement_.get(), index)), type_name(type));
+         printable(sqlite3_column_name(statement_.get(), index)), type_name(type));
   return sqlite3_column_int64(statement_.get(), index);
 }
 
@@ -155,7 +146,8 @@ std::string Statement::text(int index) const {
   SqlValue value = column(index);
   if (auto* text = std::get_if<std::string>(&value)) return std::move(*text);
   fail(ErrorKind::input, "{}: column '{}' holds {} instead of text", name_,
-       one_line(sqlite3_column_name(statement_.get(), index)), type_name(sqlite3_column_type(statement_.get(), index)));
+       printable(sqlite3_column_name(statement_.get(), index)),
+       type_name(sqlite3_column_type(statement_.get(), index)));
 }
 
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/gzip.h"
+#include "base/one_line.h"
 
 namespace duet {
 namespace {
@@ -21,15 +22,6 @@ constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 26;
 constexpr std::size_t kMaxParameters = 256;
 constexpr std::size_t kMaxRows = 1'000'000;
 constexpr std::size_t kMaxValues = 8'000'000;
-
-// For a message: short, whatever the file holds.
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kMaxBytes = 60;
-  std::string plain = fmt::format("'{}{}'", text.substr(0, kMaxBytes), text.size() > kMaxBytes ? "..." : "");
-  std::replace_if(
-      plain.begin(), plain.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
-  return plain;
-}
 
 // Cells of a table, row by row; a quoted cell may hold commas and line ends.
 class CsvReader {
@@ -163,7 +155,7 @@ class SpaceParser {
   }
 
   [[noreturn]] void refuse(std::string_view column, std::string_view text, std::string_view why) const {
-    fail(ErrorKind::input, "{}:{}: {} {} {}", space_.name, reader_.line(), column, quoted(text), why);
+    fail(ErrorKind::input, "{}:{}: {} '{}' {}", space_.name, reader_.line(), column, printable(text), why);
   }
 
   void require_something_valid() const {

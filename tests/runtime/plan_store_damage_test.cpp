@@ -131,6 +131,8 @@ TEST_F(DamagedStore, ForeignSchemasAreRefused) {
   expect_refused_after("CREATE TRIGGER t AFTER INSERT ON plans BEGIN SELECT 1; END", "trigger t");
   expect_refused_after("CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n",
                        "view v");
+  expect_refused_after("CREATE TABLE \"" + std::string(200, 'x') + "\" (a)",
+                       "holds a table " + std::string(64 - 6, 'x') + "..., which is not part of a plan store");
 }
 
 // Of each version exactly its own tables are taken, before anything of it is migrated.
