@@ -7,6 +7,7 @@
 #include "tuner/elapsed.h"
 #include "tuner/gain_rule.h"
 #include "tuner/search/neighbourhood.h"
+#include "tuner/stats.h"
 
 namespace duet {
 namespace {
@@ -64,9 +65,8 @@ std::optional<ReplayResult> replay(const ReplayedSpace& space, std::string_view 
     trials += static_cast<double>(result.traces.back().size());
     found.push_back(best_of(result.traces.back()) / result.optimum_ms);
   }
-  std::sort(found.begin(), found.end());
-  result.worst_found = found.back();
-  result.median_found = found[found.size() / 2];
+  result.worst_found = *std::max_element(found.begin(), found.end());
+  result.median_found = median(found);
   result.tried_share = trials / static_cast<double>(repeats) / static_cast<double>(space.points.size());
   result.seconds_per_trial = seconds_since(start) / std::max(1.0, trials);
   result.score = scorer.score(result.traces);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/gzip.h"
 #include "base/one_line.h"
+#include "tuner/stats.h"
 
 namespace duet {
 namespace {
@@ -169,11 +170,10 @@ class SpaceParser {
     std::vector<double> known;
     for (const double cost : space_.cost_s)
       if (cost != kUnknown) known.push_back(cost);
-    std::sort(known.begin(), known.end());
-    const double median = known.empty() ? 0 : known[known.size() / 2];
-    if (median <= 0)
+    const double median_s = median(known);
+    if (median_s <= 0)
       fail(ErrorKind::input, "{}: the median of cost_s is 0: no clock to judge a search by", space_.name);
-    std::replace(space_.cost_s.begin(), space_.cost_s.end(), kUnknown, median);
+    std::replace(space_.cost_s.begin(), space_.cost_s.end(), kUnknown, median_s);
   }
 
   void make_points() {
