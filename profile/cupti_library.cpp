@@ -1,23 +1,16 @@
 #include "profile/cupti_library.h"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 #include <optional>
 
 #include "base/error.h"
+#include "runtime/cuda/function_table.h"
 #include "runtime/cuda/library_search.h"
 
 namespace duet {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <typename Function>
-bool resolve(void* handle, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(handle, name));
-  return function != nullptr;
-}
 
 bool resolve_all(void* handle, CuptiLibrary& library) {
   return resolve(handle, "cuptiGetVersion", library.get_version) &&
@@ -30,22 +23,10 @@ bool resolve_all(void* handle, CuptiLibrary& library) {
          resolve(handle, "cuptiActivityGetNumDroppedRecords", library.get_dropped);
 }
 
-// Null, with the reason, when it does not open or is no CUPTI.
 std::shared_ptr<const CuptiLibrary> try_open(const fs::path& path, std::string& reason) {
-  void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* text = ::dlerror();
-    reason = text != nullptr ? text : "dlopen failed";
-    return nullptr;
-  }
-  auto library = std::make_shared<CuptiLibrary>();
-  library->path = path;
-  if (!resolve_all(handle, *library) || library->get_version(&library->version) != cupti::kSuccess) {
-    reason = fmt::format("{} lacks functions of CUPTI", path.string());
-    ::dlclose(handle);
-    return nullptr;
-  }
-  return library;
+  return open_table<CuptiLibrary>(path, "CUPTI", reason, [](void* handle, CuptiLibrary& library) {
+    return resolve_all(handle, library) && library.get_version(&library.version) == cupti::kSuccess;
+  });
 }
 
 }  // namespace

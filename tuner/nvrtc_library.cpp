@@ -1,7 +1,5 @@
 #include "tuner/nvrtc_library.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -9,18 +7,13 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "runtime/cuda/function_table.h"
 #include "runtime/cuda/library_search.h"
 
 namespace duet {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <typename Function>
-bool resolve(void* handle, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(handle, name));
-  return function != nullptr;
-}
 
 bool resolve_all(void* handle, NvrtcLibrary& library) {
   return resolve(handle, "nvrtcGetErrorString", library.get_error_string) &&
@@ -46,24 +39,14 @@ std::vector<int> known_architectures(void* handle) {
   return list(architectures.data()) == NVRTC_SUCCESS ? architectures : std::vector<int>{};
 }
 
-// Null, with the reason, when it does not open or is no NVRTC.
 std::shared_ptr<const NvrtcLibrary> open_library(const fs::path& path, std::string& reason) {
-  void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* text = ::dlerror();
-    reason = text != nullptr ? text : "dlopen failed";
-    return nullptr;
-  }
-  auto library = std::make_shared<NvrtcLibrary>();
-  library->path = path;
-  if (!resolve_all(handle, *library) ||
-      library->get_version(&library->version.major, &library->version.minor) != NVRTC_SUCCESS) {
-    reason = fmt::format("{} lacks functions of NVRTC", path.string());
-    ::dlclose(handle);
-    return nullptr;
-  }
-  library->architectures = known_architectures(handle);
-  return library;
+  return open_table<NvrtcLibrary>(path, "NVRTC", reason, [](void* handle, NvrtcLibrary& library) {
+    if (!resolve_all(handle, library) ||
+        library.get_version(&library.version.major, &library.version.minor) != NVRTC_SUCCESS)
+      return false;
+    library.architectures = known_architectures(handle);
+    return true;
+  });
 }
 
 std::shared_ptr<const NvrtcLibrary> open_named(const fs::path& path, std::optional<int> max_major) {
