@@ -2,26 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "bench/ready_engine.h"
+
 namespace duet {
-namespace {
-
-constexpr int kWarmupRuns = 20;
-
-std::shared_ptr<Engine> ready_engine(Device& device, const Plan& plan, const WeightProvider& weights,
-                                     const std::map<std::string, HostTensor>& inputs) {
-  auto engine = std::make_shared<Engine>(device, plan, weights);
-  for (const PlanTensor& input : plan.inputs) engine->set_input(input.name, inputs.at(input.name));
-  for (int i = 0; i < kWarmupRuns; ++i) engine->run();
-  return engine;
-}
-
-}  // namespace
 
 std::vector<BenchCase> plan_cases(Device& device, const std::vector<Plan>& plans, const WeightProvider& weights,
                                   const std::map<std::string, HostTensor>& inputs, CacheState caches) {
   std::vector<BenchCase> cases;
   for (const Plan& plan : plans) {
-    std::shared_ptr<Engine> engine = ready_engine(device, plan, weights, inputs);
+    const std::shared_ptr<Engine> engine = ready_engine(device, plan, weights, inputs);
     cases.push_back(
         {.name = fmt::format("{}/b{}/{}/{}", plan.key.model, plan.key.batch, dtype_name(plan.key.precision),
                              plan.key.variant),

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "bench/process_group.h"
+#include "bench/ready_engine.h"
 #include "cli/stand_in.h"
 #include "cli/target.h"
 #include "runtime/engine.h"
@@ -17,8 +18,6 @@ namespace duet {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kWarmUpRuns = 20;
 
 // A plan with its device, in the process that runs it.
 struct Loaded {
@@ -32,9 +31,7 @@ Loaded load(const ProcessBench& request, const Graph& graph, const PlanChoice& c
     fail(ErrorKind::missing, "'{}' cannot be timed here: a GPU and its driver are needed", request.target);
   const Plan plan = choice.find(graph, loaded.target.name, *loaded.target.device, request.variant);
   const auto weights = load_weights(graph, {}, request.seed);
-  loaded.engine = std::make_unique<Engine>(*loaded.target.device, plan, *weights);
-  for (const auto& [name, tensor] : load_inputs(graph, {}, request.seed)) loaded.engine->set_input(name, tensor);
-  for (int i = 0; i < kWarmUpRuns; ++i) loaded.engine->run();
+  loaded.engine = ready_engine(*loaded.target.device, plan, *weights, load_inputs(graph, {}, request.seed));
   return loaded;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "bench/plan_suite.h"
+#include "bench/ready_engine.h"
 #include "cli/bench_kernels.h"
 #include "cli/bench_processes.h"
 #include "cli/command.h"
@@ -167,9 +168,8 @@ void bench_repeatability(const BenchFlags& flags, const GlobalFlags& global) {
   std::string differing;
   for (const std::string& variant : flags.variants) {
     const Plan plan = flags.plan.find(graph, target.name, *target.device, variant);
-    Engine engine(*target.device, plan, *weights);
-    for (const PlanTensor& input : plan.inputs) engine.set_input(input.name, inputs.at(input.name));
-    const Repeatability result = check_repeatability(engine, flags.identical_runs);
+    const auto engine = ready_engine(*target.device, plan, *weights, inputs, 0);  // the first run counts too
+    const Repeatability result = check_repeatability(*engine, flags.identical_runs);
     out["cases"].push_back({{"variant", variant},
                             {"runs", result.runs},
                             {"different", result.different},
