@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -61,14 +62,35 @@ ScheduleChoice::ScheduleChoice(PlanTimer& timer, MakePlan make_plan, ScheduleLim
       limits_(std::move(limits)),
       start_(std::chrono::steady_clock::now()) {}
 
-bool ScheduleChoice::may_go_on() const {
-  if (limits_.stopped()) return false;
-  if (limits_.max_plans > 0 && plans_ >= limits_.max_plans) return false;
-  return limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s;
+bool ScheduleChoice::may_go_on() {
+  if (!within_budget()) return false;
+  if (limits_.max_plans <= 0 || plans_ < limits_.max_plans) return true;
+  note_plans_limit();
+  return false;
 }
 
-bool ScheduleChoice::within_budget() const {
-  return !limits_.stopped() && (limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s);
+std::size_t ScheduleChoice::allowed_of(std::size_t alternatives) {
+  if (limits_.max_plans <= 0) return alternatives;
+  const auto left = static_cast<std::size_t>(limits_.max_plans - plans_);
+  if (left < alternatives) note_plans_limit();
+  return std::min(left, alternatives);
+}
+
+void ScheduleChoice::note_plans_limit() {
+  cut_ = {.by = ScheduleCut::By::plans, .limit = static_cast<double>(limits_.max_plans)};
+}
+
+bool ScheduleChoice::within_budget() {
+  if (!unless_stopped()) return false;
+  if (limits_.budget_s <= 0 || seconds_since(start_) < limits_.budget_s) return true;
+  cut_ = {.by = ScheduleCut::By::budget, .limit = limits_.budget_s};
+  return false;
+}
+
+bool ScheduleChoice::unless_stopped() {
+  if (!limits_.stopped()) return true;
+  cut_ = {.by = ScheduleCut::By::stop};
+  return false;
 }
 
 void ScheduleChoice::tell(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant, const Plan& plan,
@@ -106,7 +128,7 @@ std::size_t ScheduleChoice::race_variants(const std::vector<ChosenKernel>& kerne
 // Not ended by the budget: without an answer here there is no plan.
 ScheduleVariant ScheduleChoice::choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like) {
   const std::vector<ScheduleVariant> variants = launch_variants(like);
-  return variants[race_variants(kernels, variants, [&] { return !limits_.stopped(); })];
+  return variants[race_variants(kernels, variants, [&] { return unless_stopped(); })];
 }
 
 // The first is what there is.
@@ -165,10 +187,8 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernel(const std::vec
   if (alternatives.empty() || !may_go_on()) return std::nullopt;
   std::vector<std::vector<ChosenKernel>> trials{kernels};
   std::vector<Plan> plans{make_plan_(kernels, variant)};
-  std::size_t most = timer_.plans_at_once(plans.front());
-  if (limits_.max_plans > 0) most = std::min(most, 1 + static_cast<std::size_t>(limits_.max_plans - plans_));
-  for (const ChosenKernel& alternative : alternatives) {
-    if (plans.size() >= most) break;
+  const std::size_t fitting = std::min(alternatives.size(), timer_.plans_at_once(plans.front()) - 1);
+  for (const ChosenKernel& alternative : std::span(alternatives).first(allowed_of(fitting))) {
     trials.push_back(kernels);
     trials.back()[problem] = alternative;
     plans.push_back(make_plan_(trials.back(), variant));

@@ -17,6 +17,7 @@
 #include "tuner/co_execution.h"
 #include "tuner/finalists.h"
 #include "tuner/plan_timer.h"
+#include "tuner/schedule_cut.h"
 
 namespace duet {
 
@@ -68,13 +69,20 @@ class ScheduleChoice {
   // budget ended before there was an answer.
   std::optional<Turn> choose_kernel(const std::vector<ChosenKernel>& kernels, std::size_t problem,
                                     const std::vector<ChosenKernel>& alternatives, const ScheduleVariant& variant);
-  bool may_go_on() const;
+  // Why something was left untried; none where nothing was.
+  const std::optional<ScheduleCut>& cut() const { return cut_; }
 
  private:
   std::size_t race_variants(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants,
                             const std::function<bool()>& go_on);
   ScheduleVariant choose_gain(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants);
-  bool within_budget() const;
+  // Asked where there is something left to do: when they say no, they note why.
+  bool may_go_on();
+  bool within_budget();
+  bool unless_stopped();
+  // As many of these as may still be compared.
+  std::size_t allowed_of(std::size_t alternatives);
+  void note_plans_limit();
   void tell(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant, const Plan& plan,
             const RaceEntry& entry) const;
 
@@ -84,6 +92,7 @@ class ScheduleChoice {
   Observer observer_;
   std::chrono::steady_clock::time_point start_;
   int plans_ = 0;  // alternatives compared so far
+  std::optional<ScheduleCut> cut_;
 };
 
 }  // namespace duet

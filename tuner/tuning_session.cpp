@@ -83,6 +83,13 @@ bool same_execution(Plan a, Plan b) {
   return a == b;
 }
 
+// A stored plan that can be built again, and how.
+struct EarlierSchedule {
+  Plan plan{};
+  std::vector<ChosenKernel> kernels{};
+  ScheduleVariant variant{};
+};
+
 // One run of the session: owns what lives as long as that.
 class Run {
  public:
@@ -148,11 +155,15 @@ class Run {
     for (const auto& tuner : tuners_) chosen_.push_back(tuner->winner()->kernel);
     tried_ = TriedPlans(chosen_);
     note_choices();
-    if (take_stored_plan()) return fill_report();
-    choose_schedule();
+    std::optional<EarlierSchedule> earlier = earlier_schedule();
+    const std::optional<ScheduleCut> cut = earlier ? find_cut(earlier->plan.figures.environment) : std::nullopt;
+    if (earlier && is_settled(cut, request_.schedule_plans)) return reuse(std::move(earlier->plan));
+    choose_schedule(cut && cut->by != ScheduleCut::By::plans ? &*earlier : nullptr);
     choose_by_goal();
+    note_stop();
     Plan unpaired = make_plan(chosen_, variant_.first_share);
     unpaired.choices = choices_;
+    if (cut_) unpaired.figures.environment += cut_text(*cut_);
     report_.plan = finished(std::move(unpaired), chosen_, variant_);
     check_plan();
     measure_plan();
@@ -365,8 +376,9 @@ class Run {
   }
 
   // Launches and prefetch, the division of the SMs, the streams' order and priority; then the kernels in that context,
-  // the costliest problem's first; then launches and prefetch once more where kernels changed.
-  void choose_schedule() {
+  // the costliest problem's first; then launches and prefetch once more where kernels changed. What `begun`, an earlier
+  // run that was cut short, has compared is not compared again.
+  void choose_schedule(const EarlierSchedule* begun) {
     if (tools_.measurer == nullptr) {
       variant_.first_share = predicted_share();
       return;
@@ -383,32 +395,53 @@ class Run {
                              }});
     schedule.set_observer([this](const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant,
                                  const Plan& plan, double us) { tried_.note(kernels, variant, plan, us); });
-    variant_ = schedule.choose_variant(chosen_, {.first_share = division_.first_share});
+    variant_.first_share = division_.first_share;
+    if (begun != nullptr) take_up(*begun);
+    // Of what an earlier run tried only its result is known: another goal than latency needs more to choose from.
+    if (begun == nullptr || request_.goal != Goal{}) variant_ = schedule.choose_variant(chosen_, variant_);
+    if (std::none_of(choices_.begin(), choices_.end(), was_compared)) choose_streams(schedule);
+    for (const std::size_t problem : by_share())
+      if (!was_compared(choices_[problem])) choose_in_context(schedule, problem);
+    const auto changed = std::count_if(choices_.begin(), choices_.end(),
+                                       [](const KernelChoice& choice) { return choice.config != choice.alone_config; });
+    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_);
+    cut_ = schedule.cut();
+    counts_.measure_s += seconds_since(start);
+    log_at(1, "{}; {} kernels chosen in context, in {:.1f} s{}", variant_text(variant_), changed, seconds_since(start),
+           cut_ ? cut_text(*cut_) : "");
+  }
+
+  static bool was_compared(const KernelChoice& choice) { return choice.alone_plan_us > 0; }
+
+  void choose_streams(ScheduleChoice& schedule) {
     if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
     if (request_.mode != ExecutionMode::paired)
       variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
-    int changed = 0;
-    for (const std::size_t problem : by_share()) {
-      if (!schedule.may_go_on()) break;
-      show("choose", tuners_[problem]->name(), true);
-      if (choose_in_context(schedule, problem)) ++changed;
-    }
-    if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_);
-    counts_.measure_s += seconds_since(start);
-    log_at(1, "{}; {} kernels chosen in context, in {:.1f} s", variant_text(variant_), changed, seconds_since(start));
   }
 
-  // True when another kernel than the fastest alone makes the whole plan faster.
-  bool choose_in_context(ScheduleChoice& schedule, std::size_t problem) {
+  // Its kernels and its variant, what its kernels were compared with, and what it costs.
+  void take_up(const EarlierSchedule& begun) {
+    chosen_ = begun.kernels;
+    variant_ = begun.variant;
+    for (std::size_t problem = 0; problem < choices_.size(); ++problem) {
+      const KernelChoice& before = begun.plan.choices[problem];
+      note_choice_in_context(problem, before.alone_plan_us, before.chosen_plan_us);
+    }
+    const PlanFigures& figures = begun.plan.figures;
+    tried_.at(tried_.note(chosen_, variant_, begun.plan, figures.latency_us)).point.energy_mj = figures.energy_mj;
+  }
+
+  // Another kernel than the fastest alone, where that makes the whole plan faster.
+  void choose_in_context(ScheduleChoice& schedule, std::size_t problem) {
     std::vector<ChosenKernel> alternatives;
     for (const KernelWinner& finalist : tuners_[problem]->finalists())
       if (finalist.kernel.source.entry != chosen_[problem].source.entry && alternatives.size() < kAlternatives)
         alternatives.push_back(finalist.kernel);
+    show("choose", tuners_[problem]->name(), true);
     const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, variant_);
-    if (!turn) return false;
+    if (!turn) return;
     if (turn->chosen > 0) chosen_[problem] = alternatives[turn->chosen - 1];
     note_choice_in_context(problem, turn->before_us, turn->chosen_us);
-    return turn->chosen > 0;
   }
 
   // The races were for the least latency; what else was asked for decides among all that they timed, and a plan of less
@@ -486,6 +519,12 @@ class Run {
     }
   }
 
+  // A stop may have left something to choose from also where no race was cut short: energies.
+  void note_stop() {
+    report_.interrupted = stopped();
+    if (timer_ && stopped() && !cut_) cut_ = {.by = ScheduleCut::By::stop};
+  }
+
   // What the plan costs after all, beside the others that were tried.
   void note_result() {
     PlanFigures& figures = report_.plan.figures;
@@ -514,26 +553,30 @@ class Run {
     report_.goal_met = limit_ratio(request_.goal, report_.point) <= 1;
   }
 
-  // The plan of an earlier run, where all that would lead to it again is known: nothing was tried now, its kernels were
-  // chosen over the same winners, and it is what would be built of them.
-  bool take_stored_plan() {
+  // The plan of an earlier run for the same goal, where all that would lead to it again is known: nothing was tried
+  // now, its kernels were chosen over the same winners, and it is what would be built of them.
+  std::optional<EarlierSchedule> earlier_schedule() {
     const bool settled = std::all_of(tuners_.begin(), tuners_.end(), [](const auto& t) { return t->was_settled(); });
-    if (tools_.measurer == nullptr || !settled) return false;
+    if (tools_.measurer == nullptr || !settled) return std::nullopt;
     show("plan", "from an earlier run", true);
     std::optional<Plan> stored = store_.find(key()).plan;
-    if (!stored || stored->provenance != Provenance::measured || !same_goal(*stored)) return false;
-    const std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
-    if (!kernels) return false;
+    if (!stored || stored->provenance != Provenance::measured || !same_goal(*stored)) return std::nullopt;
+    std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
+    if (!kernels) return std::nullopt;
     for (const ScheduleVariant& variant : variants_like(*stored)) {
       if (!division_.has(variant.first_share)) continue;
       const Plan again = launch_variant(make_plan(*kernels, variant.first_share), *kernels, variant);
-      if (!same_execution(again, *stored)) continue;
-      report_.plan = std::move(*stored);
-      report_.reused = true;
-      note_stored_result();
-      return true;
+      if (same_execution(again, *stored))
+        return EarlierSchedule{.plan = std::move(*stored), .kernels = std::move(*kernels), .variant = variant};
     }
-    return false;
+    return std::nullopt;
+  }
+
+  void reuse(Plan plan) {
+    report_.plan = std::move(plan);
+    report_.reused = true;
+    note_stored_result();
+    fill_report();
   }
 
   // None when one of them is not among the finalists now, or was chosen over another winner.
@@ -665,6 +708,7 @@ class Run {
   std::vector<KernelChoice> choices_;  // by problem
   std::unique_ptr<PlanTimer> timer_;   // where time is measured
   ScheduleVariant variant_;
+  std::optional<ScheduleCut> cut_;  // the choice of it
   TriedPlans tried_;
   TuneProgress progress_;
   TuneReport report_;

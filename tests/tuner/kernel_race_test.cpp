@@ -27,6 +27,7 @@ namespace duet {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr const char* kProblem = "pointwise f16 rows=4 columns=40 add_matrix";
 
@@ -341,6 +342,66 @@ TEST_F(RacedSession, AScheduleWithoutABudgetKeepsTheKernelsThatAreFastestAlone) 
   hurried.schedule_plans = 1;
   const TuneReport one = tune(device, "one.db", hurried);
   EXPECT_GT(one.plan.choices.at(0).alone_plan_us, 0);
+}
+
+// Where launches do not start early a replay takes `plain` of the time.
+std::function<double(const std::vector<Launch>&)> with_plain_launches(double plain) {
+  return [plain](const std::vector<Launch>& chain) {
+    return 5.0 * static_cast<double>(chain.size()) * (chain.front().programmatic ? 1 : plain);
+  };
+}
+
+TEST_F(RacedSession, AScheduleThatItsBudgetCutShortIsGoneOnWith) {
+  TimedDevice device;
+  device.replay_us = with_plain_launches(0.9);
+  TuneRequest asked = request(small_space());
+  asked.schedule_budget_s = 1e-9;
+  const TuneReport hurried = tune(device, "cut.db", asked);
+  EXPECT_THAT(hurried.plan.figures.environment, HasSubstr("schedule cut short by a budget of"));
+  EXPECT_FALSE(hurried.plan.kernels.at(0).programmatic_launch);
+
+  asked.schedule_budget_s = 0;
+  device.replay_us = with_plain_launches(1.1);
+  const TuneReport whole = tune(device, "cut.db", asked);
+  EXPECT_FALSE(whole.reused);
+  EXPECT_EQ(whole.verified, 0) << "of the kernels all was known";
+  EXPECT_GT(whole.plan.choices.at(0).alone_plan_us, 0) << "what was left is done";
+  EXPECT_FALSE(whole.plan.kernels.at(0).programmatic_launch) << "and what was settled is not done again";
+  EXPECT_THAT(whole.plan.figures.environment, Not(HasSubstr("cut short")));
+  asked.schedule_budget_s = 1e-9;
+  EXPECT_TRUE(tune(device, "cut.db", asked).reused);
+}
+
+TEST_F(RacedSession, AScheduleThatWasStoppedIsGoneOnWith) {
+  TimedDevice device;
+  {
+    PlanStore store = PlanStore::open(folder_ / "stopped.db", PlanStore::Mode::tune);
+    TuningSession session(&device, &compiler_, store);
+    std::atomic<bool> stop{false};
+    session.set_stop_flag(&stop);
+    session.set_observer([&](const TuneProgress& progress) {
+      stop = stop || (progress.phase == "choose" && progress.problem == kProblem);
+    });
+    const TuneReport stopped = session.tune(request(small_space()));
+    EXPECT_TRUE(stopped.interrupted);
+    EXPECT_EQ(stopped.plan.choices.at(0).alone_plan_us, 0);
+    EXPECT_EQ(store.sessions().back().outcome, "interrupted");
+  }
+  const TuneReport whole = tune(device, "stopped.db", request(small_space()));
+  EXPECT_FALSE(whole.reused);
+  EXPECT_GT(whole.plan.choices.at(0).alone_plan_us, 0);
+  EXPECT_TRUE(tune(device, "stopped.db", request(small_space())).reused);
+}
+
+TEST_F(RacedSession, AScheduleOfAsManyPlansAsWereAskedForIsSettled) {
+  TimedDevice device;
+  TuneRequest asked = request(small_space());
+  asked.schedule_plans = 1;
+  EXPECT_THAT(tune(device, "plans.db", asked).plan.figures.environment, HasSubstr("schedule cut short at 1 plan"));
+  EXPECT_TRUE(tune(device, "plans.db", asked).reused);
+  asked.schedule_plans = 0;
+  EXPECT_FALSE(tune(device, "plans.db", asked).reused);
+  EXPECT_TRUE(tune(device, "plans.db", asked).reused);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // Runs for other goals than the least latency, on a device whose fastest plan is not its thriftiest.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 
 #include "base/error.h"
@@ -11,11 +13,14 @@
 #include "tests/tuner/adding_device.h"
 #include "tests/tuner/fakes.h"
 #include "tests/tuner/small_graphs.h"
+#include "tuner/schedule_cut.h"
 #include "tuner/tried_plans.h"
 #include "tuner/tuning_session.h"
 
 namespace duet {
 namespace {
+
+using testing::HasSubstr;
 
 // Early launches take 10 us and 5 mJ, plain ones 11 us and 3 mJ.
 class MeteredDevice : public AddingDevice {
@@ -81,9 +86,8 @@ class Objectives : public testing::Test {
     request.energy_s = 0;  // one chunk of runs
     return request;
   }
-  TuneReport tune(const Goal& goal) {
-    return TuningSession(&device_, &compiler_, store_).tune(request(add_graph(), goal));
-  }
+  TuneReport run(const TuneRequest& asked) { return TuningSession(&device_, &compiler_, store_).tune(asked); }
+  TuneReport tune(const Goal& goal) { return run(request(add_graph(), goal)); }
   TuneReport tune_absent(const Goal& goal) {
     return TuningSession(nullptr, &compiler_, store_).tune(request(tiny_dual(), goal));
   }
@@ -138,6 +142,48 @@ TEST_F(Objectives, APlanForAnotherObjectiveIsNotTakenAgain) {
   EXPECT_EQ(thrifty.plan.figures.latency_us, 11);
   EXPECT_TRUE(tune({.objective = Objective::energy}).reused);
   EXPECT_FALSE(tune({}).reused);
+}
+
+TEST_F(Objectives, AScheduleThatWasCutShortIsGoneOnWithForTheSameGoal) {
+  TuneRequest hurried = request(add_graph(), {.objective = Objective::energy});
+  hurried.schedule_budget_s = 1e-9;
+  const TuneReport cut = run(hurried);
+  EXPECT_THAT(cut.plan.figures.environment, HasSubstr("schedule cut short by a budget of"));
+  EXPECT_EQ(cut.plan.choices.at(0).alone_plan_us, 0);
+
+  const TuneReport whole = tune({.objective = Objective::energy});
+  EXPECT_FALSE(whole.reused);
+  EXPECT_EQ(whole.plan.figures.latency_us, 11) << "still the thriftiest";
+  EXPECT_EQ(whole.plan.figures.objective, "least energy");
+  EXPECT_GT(whole.plan.choices.at(0).alone_plan_us, 0) << "what was left is done";
+  EXPECT_EQ(find_cut(whole.plan.figures.environment), std::nullopt);
+  EXPECT_GE(whole.points.size(), 2u) << "there was more to choose from than the earlier plan";
+  EXPECT_TRUE(tune({.objective = Objective::energy}).reused);
+}
+
+TEST_F(Objectives, AScheduleThatWasCutShortForAnotherGoalIsNotGoneOnWith) {
+  TuneRequest hurried = request(add_graph(), {.objective = Objective::energy});
+  hurried.schedule_budget_s = 1e-9;
+  EXPECT_EQ(run(hurried).plan.figures.latency_us, 11);
+  hurried.goal = {};
+  EXPECT_EQ(run(hurried).plan.figures.latency_us, 10);
+}
+
+TEST_F(Objectives, AStopBeforeAllEnergiesAreKnownLeavesTheRestToTheNextRun) {
+  std::atomic<bool> stop{false};
+  TuningSession session(&device_, &compiler_, store_);
+  session.set_stop_flag(&stop);
+  session.set_observer(
+      [&](const TuneProgress& progress) { stop = stop || progress.problem == "the energy of whole plans"; });
+  const TuneReport stopped = session.tune(request(add_graph(), {.objective = Objective::energy}));
+  EXPECT_TRUE(stopped.interrupted);
+  EXPECT_EQ(stopped.plan.figures.latency_us, 10) << "the only one whose energy is known";
+  EXPECT_THAT(stopped.plan.figures.environment, HasSubstr("schedule cut short by a stop"));
+
+  const TuneReport whole = tune({.objective = Objective::energy});
+  EXPECT_FALSE(whole.reused);
+  EXPECT_EQ(whole.plan.figures.latency_us, 11);
+  EXPECT_TRUE(tune({.objective = Objective::energy}).reused);
 }
 
 TEST_F(Objectives, EnergyWithoutAMeterIsRefusedBeforeAnythingIsTried) {
