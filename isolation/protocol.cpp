@@ -50,6 +50,7 @@ constexpr auto kStateFields = [](auto& row, auto& state) {
   row("power_mode", state.power_mode);
   row("slowdown", state.slowdown);
   row("low_clock_explained", state.low_clock_explained);
+  row("overcurrent_events", state.overcurrent_events);
 };
 
 constexpr auto kLaunchFields = [](auto& row, auto& launch) {

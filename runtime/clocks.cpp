@@ -1,6 +1,8 @@
 #include "runtime/clocks.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "runtime/power_rails.h"
@@ -42,6 +44,23 @@ std::vector<PowerRail> read_rails(const fs::path& root) {
   for (const RailFiles& rail : find_power_rails(root))
     if (const auto watts = read_watts(rail)) rails.push_back({rail.name, *watts});
   return rails;
+}
+
+// The counters of the power supply's alarms, of one monitor named soctherm_oc: oc1 for too low a voltage, oc2 and oc3
+// for too high a current, on average and at a moment. One whose throt_en is 0 throttles nothing.
+std::int64_t overcurrent_events(const fs::path& root) {
+  for (const fs::path& monitor : list_folder(root / "sys/class/hwmon")) {
+    std::int64_t events = -1;
+    for (int alarm = 1;; ++alarm) {
+      const std::string name = "oc" + std::to_string(alarm);
+      const auto count = read_number(monitor / (name + "_event_cnt"));
+      if (!count) break;
+      const bool throttles = read_number(monitor / (name + "_throt_en")) != 0;
+      events = std::max<std::int64_t>(events, 0) + (throttles ? *count : 0);
+    }
+    if (events >= 0) return events;
+  }
+  return -1;
 }
 
 // /var/lib/nvpmodel/status holds "pmode:0002"; /etc/nvpmodel.conf names it: "< POWER_MODEL ID=2 NAME=MODE_30W >".
@@ -94,6 +113,7 @@ DeviceState read_jetson_state(const fs::path& root) {
   if (const auto gpu = gpu_devfreq(root)) state.sm_clock_mhz = read_mhz(*gpu / "cur_freq");
   state.temperature_c = gpu_temperature(root).value_or(0);
   state.power_mode = power_mode(root);
+  state.overcurrent_events = overcurrent_events(root);
   return state;
 }
 

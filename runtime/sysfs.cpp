@@ -18,6 +18,7 @@ std::string read_small_file(const fs::path& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return {};
   std::ifstream file(path, std::ios::binary);
+  if (!file) return {};
   std::string text(kMaxFileBytes, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));

@@ -55,13 +55,24 @@ ThrottleWatch::ThrottleWatch(const Device& device, ThrottleOptions options, Paus
 
 ThrottleLog ThrottleWatch::take_log() { return std::exchange(log_, {}); }
 
+void ThrottleWatch::note_events_before() {
+  if (events_before_ < 0) return;
+  if (const std::optional<DeviceState> state = device_.state()) events_before_ = state->overcurrent_events;
+}
+
+std::string ThrottleWatch::overcurrent_cause(const DeviceState& state) {
+  const std::int64_t before = std::exchange(events_before_, state.overcurrent_events);
+  return before >= 0 && state.overcurrent_events > before ? "over-current throttling" : "";
+}
+
 bool ThrottleWatch::must_repeat(int attempt) {
   const std::optional<DeviceState> state = device_.state();
   if (!state) return false;
   log_.add(*state);
   highest_mhz_ = std::max(highest_mhz_, state->sm_clock_mhz);
   const int expected_mhz = state->expected_sm_clock_mhz > 0 ? state->expected_sm_clock_mhz : highest_mhz_;
-  const std::string cause = throttle_cause(*state, expected_mhz, options_.least_clock);
+  std::string cause = overcurrent_cause(*state);
+  if (cause.empty()) cause = throttle_cause(*state, expected_mhz, options_.least_clock);
   if (cause.empty()) {
     lost_in_a_row_ = 0;
     return false;

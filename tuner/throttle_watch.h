@@ -6,9 +6,11 @@
 //   measurement.environment += watch.take_log().text();
 //
 // Clock and temperature are read once after each round of samples, not after each sample: a reading costs two or three
-// calls of NVML or a few small files, and in a worker process a request.
+// calls of NVML or a few small files, and in a worker process a request. A board that counts its over-current events is
+// read before the round too, so that those between two rounds do not count.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -53,6 +55,7 @@ class ThrottleWatch {
   template <typename Take>
   auto steady(Take take) {
     for (int attempt = 0;; ++attempt) {
+      note_events_before();
       auto taken = take();
       if (!must_repeat(attempt)) return taken;
     }
@@ -61,6 +64,9 @@ class ThrottleWatch {
   int rounds_set_aside() const { return rounds_set_aside_; }  // in all
 
  private:
+  void note_events_before();
+  // Of the round; notes how many there have been.
+  std::string overcurrent_cause(const DeviceState& state);
   bool must_repeat(int attempt);
   bool is_endured(const DeviceState& state) const;
   void endure_if_lasting(const DeviceState& state, const std::string& cause);
@@ -70,7 +76,8 @@ class ThrottleWatch {
   Pause pause_;
   ThrottleLog log_;
   int highest_mhz_ = 0;
-  std::optional<int> endured_mhz_;  // the clock that is taken as it is, since throttling did not end
+  std::int64_t events_before_ = -1;  // the round; -1 where they are not counted
+  std::optional<int> endured_mhz_;   // the clock that is taken as it is, since throttling did not end
   int lost_in_a_row_ = 0;
   int rounds_set_aside_ = 0;
   bool warned_ = false;

@@ -52,7 +52,8 @@ TEST(Protocol, StatesComeOutAsTheyWentIn) {
                         .temperature_c = 91.5,
                         .power_mode = "25W",
                         .slowdown = "thermal slowdown",
-                        .low_clock_explained = true};
+                        .low_clock_explained = true,
+                        .overcurrent_events = 27390};
   for (const std::optional<DeviceState>& state : {std::optional(hot), std::optional<DeviceState>()}) {
     MessageWriter message;
     put_state(message, state);

@@ -65,6 +65,27 @@ TEST_F(ClocksTest, AStateIsWhatMayChange) {
   EXPECT_EQ(state.slowdown, "");
 }
 
+// As an Orin NX shows them.
+TEST_F(ClocksTest, AlarmsOfThePowerSupplyAreCounted) {
+  write_orin_nx();
+  EXPECT_EQ(read_jetson_state(root_.path()).overcurrent_events, -1) << "nobody counts";
+  write("sys/class/hwmon/hwmon0/name", "pwmfan\n");
+  const std::string monitor = "sys/class/hwmon/hwmon3/";
+  write(monitor + "name", "soctherm_oc\n");
+  for (const char* alarm : {"oc1", "oc2", "oc3"}) {
+    write(monitor + alarm + "_throt_en", "1\n");
+    write(monitor + alarm + "_event_cnt", "0\n");
+  }
+  EXPECT_EQ(read_jetson_state(root_.path()).overcurrent_events, 0);
+  write(monitor + "oc2_event_cnt", "15\n");
+  write(monitor + "oc3_event_cnt", "37\n");
+  EXPECT_EQ(read_jetson_state(root_.path()).overcurrent_events, 52);
+  write(monitor + "oc3_throt_en", "0\n");
+  EXPECT_EQ(read_jetson_state(root_.path()).overcurrent_events, 15) << "an alarm that throttles nothing";
+  write(monitor + "oc1_event_cnt", "many\n");
+  EXPECT_EQ(read_jetson_state(root_.path()).overcurrent_events, -1);
+}
+
 TEST_F(ClocksTest, ReadsThorsGpuNode) {
   write("sys/class/devfreq/bwmgr/cur_freq", "1\n");
   write("sys/class/devfreq/gpu-gpc-0/cur_freq", "1570000000\n");

@@ -14,6 +14,13 @@ using testing::HasSubstr;
 DeviceState cool(int mhz = 1980) { return {.sm_clock_mhz = mhz, .temperature_c = 45, .power_mode = "700 W"}; }
 DeviceState hot() { return {.sm_clock_mhz = 1980, .temperature_c = 92, .slowdown = "thermal slowdown"}; }
 
+// So many over-current events since the board was started.
+DeviceState counted(int events) {
+  DeviceState state = cool();
+  state.overcurrent_events = events;
+  return state;
+}
+
 // Its states are told one after the other, the last for ever.
 class ThrottlingDevice : public FakeDevice {
  public:
@@ -61,6 +68,26 @@ TEST_F(Watch, ABoardsClockIsHeldAgainstItsModesMaximum) {
   slow.expected_sm_clock_mhz = 918;
   device_.states = {slow, cool(910)};
   EXPECT_EQ(take(), 2) << "though no higher clock was seen before";
+}
+
+// The clock is as ever at the moment of the reading: the counter alone tells.
+TEST_F(Watch, ARoundInWhichTheSupplyGaveTooMuchIsTakenAgain) {
+  device_.states = {counted(7),                 // the first reading: of before nothing is known
+                    counted(9),  counted(9),    // before and after a round: 9 - 7 fell between the two
+                    counted(9),  counted(11),   // two events in it
+                    counted(14), counted(14)};  // it is taken again, after some in the pause
+  EXPECT_EQ(take(), 1);
+  EXPECT_EQ(take(), 1);
+  EXPECT_EQ(take(), 2);
+  EXPECT_THAT(watch_.take_log().text(), HasSubstr("1 round under over-current throttling taken again"));
+}
+
+TEST_F(Watch, ASupplyThatIsAlwaysTooWeakIsEndured) {
+  for (int events = 0; events < 40; ++events) device_.states.push_back(counted(events));
+  EXPECT_EQ(take(), 1);
+  for (int round = 0; round < 3; ++round) EXPECT_EQ(take(), 5) << round;
+  EXPECT_EQ(take(), 1);
+  EXPECT_THAT(watch_.take_log().text(), HasSubstr("4 rounds taken under over-current throttling"));
 }
 
 TEST_F(Watch, RetriesAreBoundedAndALastingSlowdownIsEndured) {
