@@ -42,6 +42,11 @@ std::vector<KernelWinner> Finalists::contenders() const {
   return contenders;
 }
 
+void Finalists::reopen() {
+  std::stable_sort(kept_.begin(), kept_.end(),
+                   [](const KernelWinner& a, const KernelWinner& b) { return a.time_us < b.time_us; });
+}
+
 void Finalists::settle(std::vector<KernelWinner> racers, const RaceResult& result) {
   std::vector<KernelWinner> others;
   for (KernelWinner& kept : kept_) {

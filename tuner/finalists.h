@@ -38,6 +38,8 @@ class Finalists {
   // Those that may be the fastest in truth, preferred ones first: what was timed minutes apart on a drifting clock is
   // not known to within the few percent that this allows for.
   std::vector<KernelWinner> contenders() const;
+  // After a race, before more is kept: fastest first again.
+  void reopen();
   // `racers` were raced with this result: their times and intervals are the race's from now on.
   void settle(std::vector<KernelWinner> racers, const RaceResult& result);
 

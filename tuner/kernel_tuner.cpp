@@ -149,8 +149,7 @@ bool KernelTuner::may_go_on(const SearchLimits& limits) const {
   return !limits.deadline || Clock::now() < *limits.deadline;
 }
 
-const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
-                                                     const std::function<void(int, int)>& on_candidate) {
+const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked, const OnCandidate& on_candidate) {
   Search search;
   search.limits = adjusted(asked);
   if (adopt_settled(search.limits)) return winner_;
@@ -164,11 +163,33 @@ const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked,
   search.total = limit > 0 ? std::min(limit, candidate_count()) : candidate_count();
   prepare_device(search.limits.first_valid ? 1 : search.total);
   if (search.around) learn_known(search);
+  carry_out(std::move(search), on_candidate);
+  return winner_;
+}
+
+double KernelTuner::expected_gain() const { return unfinished_ ? std::min(1.0, unfinished_->rule.expected_gain()) : 0; }
+
+// What was still to be compiled may have been dropped since.
+void KernelTuner::go_on(Clock::time_point deadline, const OnCandidate& on_candidate) {
+  Search search = std::move(*unfinished_);
+  search.limits.deadline = deadline;
+  search.end.reset();
+  for (Pending& pending : search.pending) {
+    const bool reported = pending.reported;
+    pending = submit(pending.index, std::move(pending.source));
+    pending.reported = reported;
+  }
+  finalists_.reopen();
+  carry_out(std::move(search), on_candidate);
+}
+
+void KernelTuner::carry_out(Search search, const OnCandidate& on_candidate) {
   run(search, on_candidate);
   race_finalists(search);
   note_warm_start(*search.strategy);
   log_.flush();
-  return winner_;
+  unfinished_.reset();
+  if (search.end == SearchEnd::budget) unfinished_ = std::move(search);
 }
 
 // Only where time is measured: elsewhere the model decides, and would not be helped.
@@ -190,15 +211,19 @@ std::unique_ptr<WarmStrategy> KernelTuner::make_search(const SearchLimits& limit
 
 void KernelTuner::note_warm_start(const WarmStrategy& search) {
   if (!search.best_first_us() || best_measured_us() <= 0) return;
-  counts_.warm.push_back({.problem = problem_.name,
+  if (!warm_) {
+    warm_ = counts_.warm.size();
+    counts_.warm.emplace_back();
+  }
+  counts_.warm[*warm_] = {.problem = problem_.name,
                           .from_device = known_.front().device,
                           .from_problem = known_.front().problem,
                           .candidates = search.first_count(),
                           .best_first_us = *search.best_first_us(),
-                          .best_us = best_measured_us()});
+                          .best_us = best_measured_us()};
 }
 
-void KernelTuner::run(Search& search, const std::function<void(int, int)>& on_candidate) {
+void KernelTuner::run(Search& search, const OnCandidate& on_candidate) {
   while (may_go_on(search.limits)) {
     propose(search, on_candidate);
     if (search.pending.empty()) break;
@@ -222,7 +247,7 @@ void KernelTuner::run(Search& search, const std::function<void(int, int)>& on_ca
 }
 
 // Fills the queue of those that must be run; those known from earlier runs are reported at once.
-void KernelTuner::propose(Search& search, const std::function<void(int, int)>& on_candidate) {
+void KernelTuner::propose(Search& search, const OnCandidate& on_candidate) {
   // Enough work ahead to keep the compiler threads busy while the device is; one at a time when the first valid ends
   // it.
   const std::size_t ahead =

@@ -63,6 +63,7 @@ struct SearchLimits {
 
 class KernelTuner {
  public:
+  using OnCandidate = std::function<void(int done, int total)>;
   // Enumerates the space. Throws Error(no_result) when every candidate is infeasible, with the reasons counted.
   KernelTuner(const Graph& graph, const LoweredGroup& group, const SearchSpace& space, const TunerTools& tools,
               TuneCounts& counts);
@@ -75,8 +76,12 @@ class KernelTuner {
   void prepare();
   // The best of the candidates tried now and in earlier calls. Stopping early (deadline, stop) leaves at least what was
   // found; none when nothing valid was found among those tried. `on_candidate` is called after each.
-  const std::optional<KernelWinner>& tune(const SearchLimits& limits,
-                                          const std::function<void(int done, int total)>& on_candidate);
+  const std::optional<KernelWinner>& tune(const SearchLimits& limits, const OnCandidate& on_candidate);
+  // What the search that its deadline ended is expected to gain by going on (gain_rule.h), as a share of the kernel's
+  // time: 1 at most, and where too little is known to tell; 0 where there is no such search.
+  double expected_gain() const;
+  // Goes on with that search until another deadline, from where it was.
+  void go_on(std::chrono::steady_clock::time_point deadline, const OnCandidate& on_candidate);
   const std::optional<KernelWinner>& winner() const { return winner_; }
   // The fastest of those timed, the winner first, then its ties, none much slower: what a plan may do better with,
   // where the other tower's kernels compete for SMs, memory and L2.
@@ -125,8 +130,9 @@ class KernelTuner {
   bool adopt_settled(const SearchLimits& limits);
   std::vector<Known> racers_of_settled(const SearchLimits& limits, const std::vector<Known>& known) const;
   void learn_known(Search& search);
-  void run(Search& search, const std::function<void(int done, int total)>& on_candidate);
-  void propose(Search& search, const std::function<void(int done, int total)>& on_candidate);
+  void carry_out(Search search, const OnCandidate& on_candidate);
+  void run(Search& search, const OnCandidate& on_candidate);
+  void propose(Search& search, const OnCandidate& on_candidate);
   static std::optional<std::size_t> next_index(Search& search);
   static void report(Search& search, std::size_t index, const SearchResult& result);
   Pending submit(std::size_t index, KernelSource source);
@@ -171,6 +177,8 @@ class KernelTuner {
   std::optional<KernelWinner> winner_;
   Finalists finalists_;
   std::map<std::size_t, CandidateRecord> timed_;  // what is recorded of the candidates timed now or before
+  std::optional<Search> unfinished_;              // its deadline ended it
+  std::optional<std::size_t> warm_;               // among counts_.warm
   bool settled_ = false;
   std::map<std::string, int> reasons_;  // by status
   std::string last_detail_;

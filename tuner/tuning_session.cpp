@@ -39,6 +39,8 @@ constexpr double kScheduleBudgetS = 25, kScheduleBudgetShare = 0.25;
 constexpr std::size_t kAlternatives = 3;  // of a kernel, tried in the whole plan
 // A kernel of less than an average share of the plan's time is given up at a gain as much higher, up to this.
 constexpr double kMaxGainFactor = 10;
+// Of a budget: less is not worth another search. And what the kernel of the largest gain gets at least of the rest.
+constexpr double kLeastRest = 0.03, kLeastPart = 0.25;
 constexpr int kIdenticalRuns = 100;  // of the plan, a few milliseconds each with their outputs
 
 // The distinct problems of a lowering.
@@ -209,15 +211,22 @@ class Run {
     return order;
   }
 
-  // Of the first of the problems that are left. The schedule's part of the budget is kept for it.
+  // Of a budget, for the kernels. The schedule's part is kept for it.
+  double kernels_left_s() const {
+    const double kernels_s = tools_.measurer != nullptr ? request_.budget_s - schedule_budget_s() : request_.budget_s;
+    return std::max(0.0, kernels_s - seconds_since(start_));
+  }
+
+  static Clock::time_point in_seconds(double seconds) {
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  }
+
+  // Of the first of the problems that are left.
   std::optional<Clock::time_point> deadline(std::span<const std::size_t> problems_left) const {
     if (request_.budget_s <= 0) return std::nullopt;
-    const double kernels_s = tools_.measurer != nullptr ? request_.budget_s - schedule_budget_s() : request_.budget_s;
-    const double left_s = std::max(0.0, kernels_s - seconds_since(start_));
     std::vector<double> times_us;
     for (const std::size_t problem : problems_left) times_us.push_back(time_in_plan_us(problem));
-    return Clock::now() +
-           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(left_s * first_part(times_us)));
+    return in_seconds(kernels_left_s() * first_part(times_us));
   }
 
   void tune_all() {
@@ -234,13 +243,39 @@ class Run {
       limits.deadline = deadline(std::span(order).subspan(i));
       limits.stop = stop_;
       show(phase, tuner.name(), true);
-      tune_one(tuner, limits, phase);
+      tuner.tune(limits, on_candidate(tuner, phase));
       progress_.kernels_done = static_cast<int>(i) + 1;
       // Past a deadline, or where nothing was right, candidates may be left in the queue.
       if (pool_ && (limits.deadline || stopped())) pool_->drop_queued();
       require_winner(tuner, limits);
     }
+    spend_rest(phase);
     report_.interrupted = stopped();
+  }
+
+  // What kernels whose search came to its end left of the budget goes to those whose part was too small: to where the
+  // plan is expected to gain most at a time, since trials without a record lower what is expected of the next.
+  void spend_rest(const char* phase) {
+    if (request_.budget_s <= 0 || tools_.measurer == nullptr) return;
+    while (!stopped() && kernels_left_s() > kLeastRest * request_.budget_s) {
+      std::vector<double> gains_us;
+      for (std::size_t problem = 0; problem < tuners_.size(); ++problem) gains_us.push_back(gain_in_plan_us(problem));
+      const auto largest = std::max_element(gains_us.begin(), gains_us.end());
+      if (*largest <= 0) return;
+      KernelTuner& tuner = *tuners_[static_cast<std::size_t>(largest - gains_us.begin())];
+      const double part = *largest / std::accumulate(gains_us.begin(), gains_us.end(), 0.0);
+      show(phase, tuner.name(), true);
+      tuner.go_on(in_seconds(kernels_left_s() * std::max(part, kLeastPart)), on_candidate(tuner, phase));
+      if (pool_) pool_->drop_queued();
+    }
+  }
+
+  // By going on with the search of a problem that its part of the budget ended; 0 where that is not worth it.
+  double gain_in_plan_us(std::size_t problem) const {
+    const KernelTuner& tuner = *tuners_[problem];
+    const double gain = tuner.expected_gain();
+    const double time_us = tuner.winner() ? tuner.winner()->time_us : tuner.best_predicted_us();
+    return gain >= min_gain(problem) ? gain * time_us * problems_.uses[problem] : 0;
   }
 
   // What a kernel gains, the plan gains by the kernel's share of its time.
@@ -257,13 +292,13 @@ class Run {
     return request_.budget_s > 0 ? kScheduleBudgetShare * request_.budget_s : kScheduleBudgetS;
   }
 
-  void tune_one(KernelTuner& tuner, const SearchLimits& limits, const char* phase) {
-    tuner.tune(limits, [&](int done, int total) {
+  KernelTuner::OnCandidate on_candidate(const KernelTuner& tuner, const char* phase) {
+    return [this, &tuner, phase](int done, int total) {
       progress_.candidates_done = done;
       progress_.candidates_total = total;
       progress_.best_us = tuner.winner() ? tuner.winner()->time_us : 0;
       show(phase, tuner.name(), false);
-    });
+    };
   }
 
   // A search that ended by itself without a winner ends the session; one cut short is finished later.
@@ -283,7 +318,7 @@ class Run {
       if (tuner->winner()) continue;
       SearchLimits limits;
       limits.first_valid = true;
-      tune_one(*tuner, limits, "verify");
+      tuner->tune(limits, on_candidate(*tuner, "verify"));
       if (!tuner->winner()) fail_without_winner(*tuner);
     }
   }

@@ -312,6 +312,35 @@ TEST_F(RacedSession, ABudgetIsSpentOnceAndALargerOneGoesOn) {
   EXPECT_EQ(first.verified + tune(device, "budget.db", hurried).verified, 256);
 }
 
+// Of two kernels the cheaper is known already: the other's part of the budget is too small for it, and the rest is its.
+TEST_F(RacedSession, WhatIsLeftOfABudgetIsSpentWhereThereIsSomethingToGain) {
+  TimedDevice device;
+  device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
+  TuneRequest cheap = request(huge_space());
+  cheap.graph = add_graph(8);
+  tune(device, "rest.db", cheap);
+  compiler_.delay = std::chrono::milliseconds(5);
+  TuneRequest two = request(huge_space());
+  two.graph = two_adds_graph();
+  two.mode = ExecutionMode::sequential;
+  two.budget_s = 2;
+  two.schedule_budget_s = 0.2;
+  const TuneReport report = tune(device, "rest.db", two);
+  EXPECT_GT(report.verified, 0);
+  EXPECT_TRUE(report.verified == 256 || report.elapsed_s > 0.85 * two.budget_s)
+      << report.verified << " of 256 in " << report.elapsed_s << " s";
+  EXPECT_EQ(report.plan.choices.size(), 2u);
+  EXPECT_GT(raced(records(report, "rest.db")), 1);
+  const TuneReport again = tune(device, "rest.db", two);
+  EXPECT_EQ(again.verified, 0) << "of the same budget";
+
+  compiler_.delay = {};
+  two.budget_s = 60;
+  two.strategy = "portfolio";
+  two.min_gain = 0.2;
+  EXPECT_LT(tune(device, "enough.db", two).verified, 400) << "of 512: the rest gains too little";
+}
+
 TEST_F(RacedSession, AnInterruptedSearchIsNotOver) {
   TimedDevice device;
   std::atomic<bool> stop{false};

@@ -35,9 +35,9 @@ inline SearchSpace small_space() {
   return space;
 }
 
-// y = a + b on (4, 40): one pointwise kernel, which a fake device can compute.
-inline Graph add_graph() {
-  const TensorType type{.dtype = Dtype::f16, .shape = {4, 40}};
+// y = a + b on (4, columns): one pointwise kernel, which a fake device can compute.
+inline Graph add_graph(int columns = 40) {
+  const TensorType type{.dtype = Dtype::f16, .shape = {4, columns}};
   Graph graph;
   graph.name = "add-two";
   graph.values = {{.name = "a", .type = type}, {.name = "b", .type = type}, {.name = "y", .type = type, .producer = 0}};
@@ -49,6 +49,24 @@ inline Graph add_graph() {
   graph.nodes = {node};
   graph.inputs = {0, 1};
   graph.outputs = {2};
+  return graph;
+}
+
+// The same on (4, 40), and z = c + d on (4, 8): two problems of one family, whose kernels have the same entries.
+inline Graph two_adds_graph() {
+  const TensorType type{.dtype = Dtype::f16, .shape = {4, 8}};
+  Graph graph = add_graph();
+  graph.name = "two-adds";
+  for (const char* name : {"c", "d", "z"}) graph.values.push_back({.name = name, .type = type});
+  graph.values.back().producer = 1;
+  Node node;
+  node.name = "main.add_less";
+  node.op = OpKind::add;
+  node.inputs = {3, 4};
+  node.output = 5;
+  graph.nodes.push_back(node);
+  graph.inputs = {0, 1, 3, 4};
+  graph.outputs = {2, 5};
   return graph;
 }
 
