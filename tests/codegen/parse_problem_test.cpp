@@ -62,7 +62,7 @@ TEST(ParseProblem, ARefusalNamesTheTextAndThePlace) {
            {"gemm f16 m=5 n=1 k=1 biased", "the end expected at 'biased'"},
            {"head f16 to f32 batch=1 tokens=1 columns=8 pool=sum", "pool expected at 'pool=sum'"},
            {"embedding f16 patches batch=1 tokens=4 columns=8 patches=16 of 3x", "a size from 1"}}) {
-    const std::string error = error_of(ErrorKind::input, [&] { parse_problem(text); });
+    const std::string error = error_of(ErrorKind::input, [&text = text] { parse_problem(text); });
     EXPECT_TRUE(error.starts_with("problem '" + text.substr(0, 50))) << error;
     EXPECT_NE(error.find(message), std::string::npos) << error;
   }
