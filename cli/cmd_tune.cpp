@@ -27,6 +27,9 @@ namespace {
 
 constexpr const char* kAuto = "auto";
 
+// Of --min-gain. What the model puts first is near the best where it is calibrated: less is worth waiting for.
+constexpr double kMinGain = 0.02, kMinGainInModelsOrder = 0.1;
+
 struct TuneFlags {
   GraphFlags graph;
   StoreFlags store;
@@ -40,7 +43,7 @@ struct TuneFlags {
   double budget_s = 0;
   double schedule_budget_s = 0;
   int schedule_plans = 0;
-  double min_gain = 0.02;
+  std::optional<double> min_gain;
   double tie = kTie;
   int max_candidates = 0;
   int jobs = 0;
@@ -74,8 +77,8 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
   names.insert(names.end(), strategies.begin(), strategies.end());
   command
       .add_option("--strategy", flags.strategy,
-                  "How candidates are chosen; auto is the portfolio where time is measured and candidates are not "
-                  "limited, else the model's order")
+                  "How candidates are chosen; auto is the portfolio where time is measured, candidates are not limited "
+                  "and no calibration of the cost model ships for the architecture, else the model's order")
       ->capture_default_str()
       ->check(CLI::IsMember(names))
       ->group("Search");
@@ -88,10 +91,11 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->group("Search");
   command
-      .add_option("--min-gain", flags.min_gain,
-                  "A kernel's search ends when its next 100 trials are expected to gain less than this share of its "
-                  "time; 0 tries all. Not with --max-candidates or --strategy exhaustive")
-      ->capture_default_str()
+      .add_option(
+          "--min-gain", flags.min_gain,
+          "A kernel's search ends when its next 100 trials are expected to gain less than this share of its "
+          "time; 0 tries all. Not with --max-candidates or --strategy exhaustive. Where auto is the model's order: 0.1")
+      ->default_str(fmt::format("{}", kMinGain))
       ->check(CLI::Range(0.0, 1.0))
       ->group("Search");
   command
@@ -173,6 +177,15 @@ Goal goal_of(const TuneFlags& flags) {
           .max_memory_bytes = static_cast<std::uint64_t>(std::ceil(flags.max_memory_mb * 1e6))};
 }
 
+// `auto` is the fastest way that is known to come near the best (results/2026-11-26-h100-row-sums).
+void set_strategy(TuneRequest& request, const TuneFlags& flags, const Target& target) {
+  const bool by_gain = target.device && target.device->info().can_measure && flags.max_candidates == 0;
+  const bool is_auto = flags.strategy == kAuto, calibrated = target.spec.calibration != nullptr;
+  request.strategy = !is_auto ? flags.strategy : by_gain && !calibrated ? "portfolio" : "model_order";
+  if (!by_gain || request.strategy == "exhaustive") return;
+  request.min_gain = flags.min_gain.value_or(is_auto && calibrated ? kMinGainInModelsOrder : kMinGain);
+}
+
 TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   TuneRequest request;
   request.graph = flags.graph.load();
@@ -181,10 +194,8 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   request.device = target.spec;
   for (const std::string& rule : flags.disabled_rules) set_fusion_rule(request.rules, rule, false);
   request.space = load_search_space(find_data_file("schedules", flags.space));
-  const bool by_gain = target.device && target.device->info().can_measure && flags.max_candidates == 0;
-  request.strategy = flags.strategy != kAuto ? flags.strategy : by_gain ? "portfolio" : "model_order";
+  set_strategy(request, flags, target);
   request.max_candidates_per_kernel = flags.max_candidates;
-  if (by_gain && request.strategy != "exhaustive") request.min_gain = flags.min_gain;
   request.tie = flags.tie;
   request.budget_s = flags.budget_s;
   request.schedule_budget_s = flags.schedule_budget_s;
