@@ -14,7 +14,7 @@ namespace duet {
 
 // Times of one kernel that are this near to each other count as equal: drift, and where buffers happen to lie, make a
 // fresh run differ by about as much, and choosing by less would choose anew each time.
-inline constexpr double kTie = 0.02;
+inline constexpr double kTie = 0.01;
 
 struct KernelWinner {
   ChosenKernel kernel{};
