@@ -39,9 +39,9 @@ TEST(Neighbourhood, LooksAtAllThatDifferInOneParameter) {
 TEST(Neighbourhood, GoesOnFromWhatIsFaster) { EXPECT_TRUE(look_around(0, 0.1).contains(12 * 20 + 7)); }
 
 TEST(Neighbourhood, ComesToTheSameFastestFromAnywhereNearby) {
-  for (const std::size_t from : {12 * 20 + 8, 11 * 20 + 6, 14 * 20 + 7}) {
+  for (const std::size_t from : {12 * 20 + 8UL, 11 * 20 + 6UL, 14 * 20 + 7UL}) {
     const std::set<std::size_t> seen = look_around(from, 0.004);
-    for (const std::size_t best : {12 * 20 + 7, 12 * 20 + 6, 12 * 20 + 8, 11 * 20 + 7, 13 * 20 + 7})
+    for (const std::size_t best : {12 * 20 + 7UL, 12 * 20 + 6UL, 12 * 20 + 8UL, 11 * 20 + 7UL, 13 * 20 + 7UL})
       EXPECT_TRUE(seen.contains(best)) << from << " " << best;
   }
 }
