@@ -149,8 +149,8 @@ TileText tile_text(const GemmTile& t) {
                   t.warps_n, t.warps_k, t.stages, t.split_k, loader.empty() ? "" : fmt::format(", {}", loader))};
 }
 TileText tile_text(const AttentionTile& t) {
-  return {fmt::format("w{}_kv{}_s{}", t.warps, t.block_kv, t.stages),
-          fmt::format("warps {}, block_kv {}, stages {}", t.warps, t.block_kv, t.stages)};
+  return {fmt::format("w{}x{}_kv{}_s{}", t.warps, t.warps_kv, t.block_kv, t.stages),
+          fmt::format("warps {} x {}, block_kv {}, stages {}", t.warps, t.warps_kv, t.block_kv, t.stages)};
 }
 template <class RowTile>
 TileText row_tile_text(const RowTile& t) {

@@ -31,8 +31,10 @@ constexpr auto tile_fields(const GemmTile*) {
                                              {"loader", &GemmTile::loader}}};
 }
 constexpr auto tile_fields(const AttentionTile*) {
-  return std::array<TileField<AttentionTile>, 3>{
-      {{"warps", &AttentionTile::warps}, {"block_kv", &AttentionTile::block_kv}, {"stages", &AttentionTile::stages}}};
+  return std::array<TileField<AttentionTile>, 4>{{{"warps", &AttentionTile::warps},
+                                                  {"block_kv", &AttentionTile::block_kv},
+                                                  {"stages", &AttentionTile::stages},
+                                                  {"warps_kv", &AttentionTile::warps_kv}}};
 }
 constexpr auto tile_fields(const NormTile*) {
   return std::array<TileField<NormTile>, 3>{{{"warps_per_row", &NormTile::warps_per_row},

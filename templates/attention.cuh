@@ -2,6 +2,8 @@
 //
 // A block holds 16 queries a warp and passes over keys and values in steps of block_kv with an online softmax: the
 // scores never leave registers, where the accumulator layout of the first product is the operand layout of the second.
+// Where queries are too few to keep the tensor cores busy, sets of warps hold the same queries and share the keys of
+// every step; the first set then joins the outputs of all.
 // K and V arrive by cp.async in groups of their own, so that scores are computed while V is still on its way.
 #pragma once
 
@@ -26,17 +28,22 @@ struct AttentionShape {
   static constexpr int kThreads = kConfig.threads();
   static constexpr int kBlockQ = kConfig.block_q();
   static constexpr int kBlockKv = kConfig.tile.block_kv;
+  static constexpr int kWarps = kConfig.tile.warps;
+  static constexpr int kSets = kConfig.tile.warps_kv;
+  static constexpr int kWarpKv = kConfig.warp_kv();  // keys of a step that one set takes
   static constexpr int kStages = kConfig.tile.stages;
   static constexpr int kChunks = kConfig.padded_head_dim() / kChunkElements;
   static constexpr int kHeadSteps = kConfig.padded_head_dim() / kMmaK;  // k steps of Q K^T
   static constexpr int kHeadTiles = kConfig.padded_head_dim() / kMmaN;  // columns of fragments of the output
-  static constexpr int kKeySteps = kBlockKv / kMmaK;                    // k steps of P V
-  static constexpr int kKeyTiles = kBlockKv / kMmaN;                    // columns of fragments of the scores
+  static constexpr int kKeySteps = kWarpKv / kMmaK;                     // k steps of P V
+  static constexpr int kKeyTiles = kWarpKv / kMmaN;                     // columns of fragments of the scores
 };
 
 struct AttentionPlace {
   int lane;
   int warp_row;  // the warp's first query in the block's tile
+  int set;       // the warp's set
+  int warp_key;  // the set's first key in a step
   int query0;    // the block's first query
   int head, batch;
   int kv_blocks;  // steps over the keys, without those above the diagonal
@@ -46,7 +53,9 @@ template <class Shape>
 DUET_DEVICE AttentionPlace attention_place(const AttentionParams& params, const GridBlock& block) {
   AttentionPlace place;
   place.lane = thread_index() % 32;
-  place.warp_row = thread_index() / 32 * kMmaM;
+  place.warp_row = thread_index() / 32 % Shape::kWarps * kMmaM;
+  place.set = thread_index() / 32 / Shape::kWarps;
+  place.warp_key = place.set * Shape::kWarpKv;
   place.query0 = block.x * Shape::kBlockQ;
   place.head = block.y;
   place.batch = block.z;
@@ -147,6 +156,24 @@ class OnlineSoftmax {
     }
   }
 
+  struct Factors {
+    float own, other;  // what outputs relative to the maxima before are multiplied by
+  };
+
+  // Takes in the maximum and sum of other keys of the same row.
+  DUET_DEVICE Factors join(int half, float other_max, float other_sum) {
+    const float joint = max_f32(max_[half], other_max);
+    const float shift = joint == minus_infinity() ? 0.0f : joint * scale_;
+    const Factors factors{exp2_approx(fused_multiply_add(max_[half], scale_, -shift)),
+                          exp2_approx(fused_multiply_add(other_max, scale_, -shift))};
+    sum_[half] = fused_multiply_add(sum_[half], factors.own, other_sum * factors.other);
+    max_[half] = joint;
+    return factors;
+  }
+  DUET_DEVICE Vec16 state() const {
+    return Vec16{{float_to_bits(max_[0]), float_to_bits(max_[1]), float_to_bits(sum_[0]), float_to_bits(sum_[1])}};
+  }
+
   // 1 / the row's sum over all its keys; 0 for a row without any.
   DUET_DEVICE float normalizer(int half) const {
     float sum = sum_[half] + shuffle_xor(sum_[half], 1);
@@ -189,22 +216,25 @@ class AttentionWarp {
     }
   }
 
-  // Whether any of the warp's queries may see keys from key0 on. The same for all lanes.
+  // Whether any of the warp's queries may see any of its keys of the step that begins with key0. The same for all
+  // lanes.
   DUET_DEVICE bool sees(int key0) const {
-    return !Shape::kCausal || key0 <= place_.query0 + place_.warp_row + kMmaM - 1;
+    const int first = key0 + place_.warp_key;
+    if (Shape::kSets > 1 && first >= params_.keys) return false;
+    return !Shape::kCausal || first <= place_.query0 + place_.warp_row + kMmaM - 1;
   }
 
-  // scores = Q K^T, masked, then the weights of the softmax.
+  // scores = Q K^T of the warp's keys of a step, masked, then the weights of the softmax.
   DUET_DEVICE void score(SmemAddr k_tile, SmemAddr mask, int key0) {
     clear_accumulators(scores_);
     DUET_UNROLL
     for (int step = 0; step < Shape::kHeadSteps; ++step) {
-      u32 b[Shape::kKeyTiles][2];  // (block_kv, 16)
-      load_b<Shape::kKeyTiles, Shape::kChunks>(b, k_tile, 0, step, place_.lane);
+      u32 b[Shape::kKeyTiles][2];  // (warp_kv, 16)
+      load_b<Shape::kKeyTiles, Shape::kChunks>(b, k_tile, place_.warp_key, step, place_.lane);
       const u32 a[1][4] = {{q_[step][0], q_[step][1], q_[step][2], q_[step][3]}};  // (16, 16)
       mma_tile<Shape::kDtype>(scores_, a, b);
     }
-    apply_mask(mask, key0);
+    apply_mask(mask + static_cast<u32>(place_.warp_key * 4), key0 + place_.warp_key);
     softmax_.update(scores_, out_);
   }
 
@@ -217,8 +247,40 @@ class AttentionWarp {
       const u32 a[1][4] = {{pack2<Shape::kDtype>(left[0], left[1]), pack2<Shape::kDtype>(left[2], left[3]),
                             pack2<Shape::kDtype>(right[0], right[1]), pack2<Shape::kDtype>(right[2], right[3])}};
       u32 b[Shape::kHeadTiles][2];  // (16, head_dim)
-      load_b_transposed<Shape::kHeadTiles, Shape::kChunks>(b, v_tile, 0, step, place_.lane);
+      load_b_transposed<Shape::kHeadTiles, Shape::kChunks>(b, v_tile, 0, place_.set * Shape::kKeySteps + step,
+                                                           place_.lane);
       mma_tile<Shape::kDtype>(out_, a, b);
+    }
+  }
+
+  // Leaves what this warp has summed for the warp of the first set that holds the same queries.
+  DUET_DEVICE void leave(SmemAddr exchange) const {
+    DUET_UNROLL
+    for (int j = 0; j < Shape::kHeadTiles; ++j) {
+      Vec16 bits;
+      DUET_UNROLL
+      for (int e = 0; e < 4; ++e) bits.word[e] = float_to_bits(out_[0][j][e]);
+      st_shared_vec16(left_by(exchange, place_.set, j), bits);
+    }
+    st_shared_vec16(left_by(exchange, place_.set, Shape::kHeadTiles), softmax_.state());
+  }
+
+  // Takes in what the warp of another set has left.
+  DUET_DEVICE void join(SmemAddr exchange, int set) {
+    const Vec16 state = ld_shared_vec16(left_by(exchange, set, Shape::kHeadTiles));
+    typename OnlineSoftmax<Shape>::Factors factors[2];
+    DUET_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      factors[half] = softmax_.join(half, bits_to_float(state.word[half]), bits_to_float(state.word[2 + half]));
+    }
+    DUET_UNROLL
+    for (int j = 0; j < Shape::kHeadTiles; ++j) {
+      const Vec16 bits = ld_shared_vec16(left_by(exchange, set, j));
+      DUET_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        const float other = bits_to_float(bits.word[e]) * factors[e / 2].other;
+        out_[0][j][e] = fused_multiply_add(out_[0][j][e], factors[e / 2].own, other);
+      }
     }
   }
 
@@ -249,10 +311,16 @@ class AttentionWarp {
   }
 
  private:
+  // Neighbouring lanes 16 bytes apart. The first set leaves nothing.
+  DUET_DEVICE SmemAddr left_by(SmemAddr exchange, int set, int vector) const {
+    const int warp = (set - 1) * Shape::kWarps + place_.warp_row / kMmaM;
+    return exchange + static_cast<u32>(((warp * Shape::kConfig.exchange_vectors() + vector) * 32 + place_.lane) * 16);
+  }
+
   // Masked scores become -inf. Only the last step of a sequence, the diagonal and padding masks have any.
   DUET_DEVICE void apply_mask(SmemAddr mask, int key0) {
-    const bool ragged = key0 + Shape::kBlockKv > params_.keys;
-    const bool diagonal = Shape::kCausal && key0 + Shape::kBlockKv - 1 > place_.query0 + place_.warp_row;
+    const bool ragged = key0 + Shape::kWarpKv > params_.keys;
+    const bool diagonal = Shape::kCausal && key0 + Shape::kWarpKv - 1 > place_.query0 + place_.warp_row;
     if (!Shape::kPadding && !ragged && !diagonal) return;
     const int query = place_.query0 + place_.warp_row + place_.lane / 4;
     DUET_UNROLL
@@ -273,9 +341,23 @@ class AttentionWarp {
   const AttentionPlace& place_;
   OnlineSoftmax<Shape> softmax_;
   u32 q_[Shape::kHeadSteps][4];           // (16, head_dim)
-  float scores_[1][Shape::kKeyTiles][4];  // (16, block_kv)
+  float scores_[1][Shape::kKeyTiles][4];  // (16, warp_kv)
   float out_[1][Shape::kHeadTiles][4];    // (16, head_dim)
 };
+
+// Joins the sets' outputs in the first, in the order of the sets. False in the warps that have nothing left to do.
+template <class Shape>
+DUET_DEVICE bool join_sets(AttentionWarp<Shape>& warp, const AttentionPlace& place, SmemAddr exchange) {
+  if constexpr (Shape::kSets > 1) {
+    sync_block<Shape::kThreads>();  // the stages are free
+    if (place.set > 0) warp.leave(exchange);
+    sync_block<Shape::kThreads>();
+    if (place.set > 0) return false;
+    DUET_UNROLL
+    for (int set = 1; set < Shape::kSets; ++set) warp.join(exchange, set);
+  }
+  return true;
+}
 
 template <class Config>
 DUET_DEVICE void attention(const AttentionParams& params, const GridBlock& block = launched_block()) {
@@ -305,7 +387,7 @@ DUET_DEVICE void attention(const AttentionParams& params, const GridBlock& block
     if (warp.sees(key0)) warp.accumulate(loader.v_tile(slot));
     slot = slot + 1 < Shape::kStages ? slot + 1 : 0;
   }
-  warp.store(loader.q_tile());
+  if (join_sets<Shape>(warp, place, loader.k_tile(0))) warp.store(loader.q_tile());
 }
 
 }  // namespace duet

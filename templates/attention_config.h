@@ -14,17 +14,19 @@ struct AttentionOp {
 };
 
 struct AttentionTile {
-  int warps = 4;      // each owns 16 query rows
-  int block_kv = 64;  // keys and values per step; a multiple of 16
+  int warps = 4;      // of a set, each with 16 query rows of its own
+  int block_kv = 64;  // keys and values per step
   int stages = 2;     // cp.async buffers for K and V
+  int warps_kv = 1;   // sets of such warps, which share the keys of every step
 };
 
 struct AttentionConfig {
   AttentionOp op;
   AttentionTile tile;
 
-  constexpr int threads() const { return tile.warps * 32; }
+  constexpr int threads() const { return tile.warps * tile.warps_kv * 32; }
   constexpr int block_q() const { return tile.warps * 16; }
+  constexpr int warp_kv() const { return tile.block_kv / tile.warps_kv; }
   constexpr int padded_head_dim() const { return round_up(op.head_dim, 16); }  // in shared memory, zero-filled
   constexpr bool causal() const { return op.mask == AttentionMask::causal || op.mask == AttentionMask::causal_padding; }
   constexpr bool padding() const {
@@ -40,8 +42,7 @@ struct AttentionConfig {
   // Upper bound for a kernel that does not spill: Q, O, S, P, a step's operands, and 56 for addresses and row state.
   constexpr int register_estimate() const {
     const int d = padded_head_dim();
-    return d / 4 + d / 2 + tile.block_kv / 2 + tile.block_kv / 4 + (d > tile.block_kv ? d : tile.block_kv) / 4 + 56 +
-           copy_registers();
+    return d / 4 + d / 2 + warp_kv() / 2 + warp_kv() / 4 + (d > warp_kv() ? d : warp_kv()) / 4 + 56 + copy_registers();
   }
 
   // ---- shared memory, in this order: queries (then the output on its way out), stages of K, V and mask
@@ -49,20 +50,27 @@ struct AttentionConfig {
   constexpr int kv_bytes() const { return tile.block_kv * padded_head_dim() * 2; }  // of K, and of V
   constexpr int mask_bytes() const { return padding() ? tile.block_kv * 4 : 0; }
   constexpr int stage_bytes() const { return 2 * kv_bytes() + mask_bytes(); }
-  constexpr int smem_bytes() const { return q_bytes() + tile.stages * stage_bytes(); }
+  // Where sets share the keys, all but the first leave O, maxima and sums for the first, in the place of the stages.
+  constexpr int exchange_vectors() const { return padded_head_dim() / 8 + 1; }  // of 16 bytes, by a thread
+  constexpr int exchange_bytes() const { return (tile.warps_kv - 1) * tile.warps * 32 * exchange_vectors() * 16; }
+  constexpr int smem_bytes() const {
+    const int stages = tile.stages * stage_bytes();
+    return q_bytes() + (stages > exchange_bytes() ? stages : exchange_bytes());
+  }
 };
 
 // What a configuration must satisfy whatever the device; see DUET_GEMM_RULES.
-#define DUET_ATTENTION_RULES(c, RULE)                                                                 \
-  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")        \
-  RULE((c).op.head_dim >= 8 && (c).op.head_dim <= 128 && (c).op.head_dim % 8 == 0,                    \
-       "head_dim must be a multiple of 8 from 8 to 128")                                              \
-  RULE((c).tile.warps >= 1 && (c).tile.warps <= 16, "warps must be 1 to 16")                          \
-  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 128 && (c).tile.block_kv % 16 == 0,            \
-       "block_kv must be a multiple of 16 from 16 to 128")                                            \
-  RULE((c).tile.stages >= 2 && (c).tile.stages <= 4, "stages must be 2 to 4")                         \
-  RULE((c).register_estimate() <= 255, "head_dim and block_kv need more than 255 registers a thread") \
-  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers") \
+#define DUET_ATTENTION_RULES(c, RULE)                                                                     \
+  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")            \
+  RULE((c).op.head_dim >= 8 && (c).op.head_dim <= 128 && (c).op.head_dim % 8 == 0,                        \
+       "head_dim must be a multiple of 8 from 8 to 128")                                                  \
+  RULE((c).tile.warps >= 1 && (c).tile.warps_kv >= 1 && (c).tile.warps * (c).tile.warps_kv <= 16,         \
+       "warps and warps_kv must be at least 1, their product at most 16")                                 \
+  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 128, "block_kv must be 16 to 128")                 \
+  RULE((c).tile.block_kv % (16 * (c).tile.warps_kv) == 0, "block_kv must be a multiple of 16 * warps_kv") \
+  RULE((c).tile.stages >= 2 && (c).tile.stages <= 4, "stages must be 2 to 4")                             \
+  RULE((c).register_estimate() <= 255, "head_dim and block_kv need more than 255 registers a thread")     \
+  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers")     \
   RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
 
 // The reason why a configuration cannot run on any device, or null.

@@ -5,10 +5,10 @@
 
 namespace duet {
 
-#define ATTENTION_KERNEL(name, dtype, head_dim, mask, warps, block_kv, stages)                                        \
-  struct name##_config {                                                                                              \
-    static constexpr AttentionConfig value{{Dtype::dtype, head_dim, AttentionMask::mask}, {warps, block_kv, stages}}; \
-  };                                                                                                                  \
+#define ATTENTION_KERNEL(name, dtype, head_dim, mask, ...)                                                \
+  struct name##_config {                                                                                  \
+    static constexpr AttentionConfig value{{Dtype::dtype, head_dim, AttentionMask::mask}, {__VA_ARGS__}}; \
+  };                                                                                                      \
   DUET_KERNEL(name, AttentionParams, name##_config::value.threads(), 1) { attention<name##_config>(params); }
 
 ATTENTION_KERNEL(attention_64, f16, 64, none, 4, 64, 2)
@@ -21,6 +21,11 @@ ATTENTION_KERNEL(attention_72_bf16, bf16, 72, padding, 1, 48, 2)
 ATTENTION_KERNEL(attention_80_causal, f16, 80, causal, 4, 32, 2)
 ATTENTION_KERNEL(attention_96, bf16, 96, none, 1, 32, 3)
 ATTENTION_KERNEL(attention_128, f16, 128, causal, 2, 64, 2)
+// sets of warps that share the keys
+ATTENTION_KERNEL(attention_64_sets2, f16, 64, none, 2, 64, 2, 2)
+ATTENTION_KERNEL(attention_72_sets3, bf16, 72, none, 1, 48, 3, 3)
+ATTENTION_KERNEL(attention_64_sets4_all, f16, 64, causal_padding, 2, 64, 2, 4)
+ATTENTION_KERNEL(attention_80_sets2_causal, f16, 80, causal, 3, 32, 3, 2)
 ATTENTION_KERNEL(attention_8, f16, 8, none, 1, 128, 2)
 
 namespace {
@@ -203,11 +208,23 @@ TEST(Attention, OneQueryPoolsAllKeys) {
   check(KERNEL(attention_32), {1, 1, 1, 729});
 }
 
-TEST(Attention, LargeScoresDoNotOverflow) { check(KERNEL(attention_64), {1, 1, 20, 100}, 60.0f); }
+TEST(Attention, SetsShareTheKeys) {
+  for (const Kernel& kernel : {KERNEL(attention_64_sets2), KERNEL(attention_72_sets3), KERNEL(attention_64_sets4_all),
+                               KERNEL(attention_80_sets2_causal)}) {
+    for (const int tokens : {1, 15, 33, 50, 77, 130}) check(kernel, {3, 1, tokens, tokens});
+    check(kernel, {1, 2, 1, 196});
+    check(kernel, {1, 1, 77, 20});
+  }
+}
+
+TEST(Attention, LargeScoresDoNotOverflow) {
+  check(KERNEL(attention_64), {1, 1, 20, 100}, 60.0f);
+  check(KERNEL(attention_64_sets2), {1, 1, 20, 100}, 60.0f);
+}
 
 TEST(Attention, SameBitsInEveryOrder) {
   for (const Kernel& kernel : {KERNEL(attention_64), KERNEL(attention_64_causal_padding), KERNEL(attention_72_bf16),
-                               KERNEL(attention_80_causal)}) {
+                               KERNEL(attention_80_causal), KERNEL(attention_64_sets4_all)}) {
     SCOPED_TRACE(kernel.name);
     const Problem problem(kernel.config, {1, 2, 50, 77});
     const AttentionParams params = problem.params();
@@ -226,8 +243,7 @@ TEST(AttentionConfig, NamesWhatIsInfeasible) {
   EXPECT_EQ(reason([](AttentionConfig&) {}), "");
   EXPECT_EQ(reason([](AttentionConfig& c) { c.op.head_dim = 60; }), "head_dim must be a multiple of 8 from 8 to 128");
   EXPECT_EQ(reason([](AttentionConfig& c) { c.tile.stages = 1; }), "stages must be 2 to 4");
-  EXPECT_EQ(reason([](AttentionConfig& c) { c.tile.block_kv = 40; }),
-            "block_kv must be a multiple of 16 from 16 to 128");
+  EXPECT_EQ(reason([](AttentionConfig& c) { c.tile.block_kv = 40; }), "block_kv must be a multiple of 16 * warps_kv");
   EXPECT_EQ(reason([](AttentionConfig& c) { c.op.head_dim = 128, c.tile.block_kv = 128; }),
             "head_dim and block_kv need more than 255 registers a thread");
 }
