@@ -147,6 +147,11 @@ DUET_DEVICE Vec16 ld_shared_vec16(SmemAddr addr) {
   duet_emulator_shared_load(addr, 16, &value);
   return value;
 }
+DUET_DEVICE Vec8 ld_shared_vec8(SmemAddr addr) {
+  Vec8 value;
+  duet_emulator_shared_load(addr, 8, &value);
+  return value;
+}
 DUET_DEVICE void st_shared_vec8(SmemAddr addr, Vec8 value) { duet_emulator_shared_store(addr, 8, &value); }
 DUET_DEVICE void st_shared_vec16(SmemAddr addr, Vec16 value) { duet_emulator_shared_store(addr, 16, &value); }
 

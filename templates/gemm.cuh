@@ -10,9 +10,9 @@
 #include "templates/common/gemm_block.cuh"
 #include "templates/common/gemm_operands.cuh"
 #include "templates/common/mma.cuh"
-#include "templates/common/partial_tile.cuh"
 #include "templates/common/row_statistics.cuh"
 #include "templates/common/split_k.cuh"
+#include "templates/common/tile_groups.cuh"
 #include "templates/common/tma_mainloop.cuh"
 #include "templates/common/wgmma_mainloop.cuh"
 #include "templates/epilogue.cuh"
@@ -126,18 +126,6 @@ class GemmMainloop {
   A a_;  // (m, k) tiles
 };
 
-// Turns each row's sums into mean and rstd, one thread a row.
-template <class Shape, class RowSumsOf>
-DUET_DEVICE void finish_statistics(const GemmParams& params, const RowStatistics<Shape>& statistics,
-                                   RowSumsOf sums_of) {
-  if constexpr (Shape::kOp.layer_norm) {
-    for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads) {
-      statistics.finish(row, sums_of(row), params.k, params.layer_norm_epsilon);
-    }
-    sync_math<Shape>();
-  }
-}
-
 // Asks for the weights of a kernel to come, each thread of the grid for some lines of 128 bytes. Nothing waits for
 // them.
 DUET_DEVICE void prefetch_next_weights(const GemmParams& params, const GridBlock& block, int threads) {
@@ -148,51 +136,20 @@ DUET_DEVICE void prefetch_next_weights(const GemmParams& params, const GridBlock
     prefetch_l2(data + at);
 }
 
-constexpr int kChunksAtOnce = 2;  // with 4, tiles of 128x192 spill
-
-// Each chunk of this thread from its sums, `sum_of(i, chunk)`, to C. Those of a few chunks are loaded before the first
-// is used.
-template <class Shape, class SumOf>
-DUET_DEVICE void finish_chunks(const GemmEpilogue<Shape>& epilogue, const RowStatistics<Shape>& statistics,
-                               SumOf sum_of) {
-  constexpr int kChunks = Shape::kConfig.chunks_per_thread();
-  DUET_UNROLL
-  for (int first = 0; first < kChunks; first += kChunksAtOnce) {
-    Float8 sums[kChunksAtOnce];
-    DUET_UNROLL
-    for (int i = 0; i < kChunksAtOnce; ++i) {
-      if (first + i >= kChunks) continue;
-      const TileChunk chunk = tile_chunk<Shape>(first + i);
-      if (chunk.inside) sums[i] = sum_of(first + i, chunk);
-    }
-    DUET_UNROLL
-    for (int i = 0; i < kChunksAtOnce; ++i) {
-      if (first + i >= kChunks) continue;
-      const TileChunk chunk = tile_chunk<Shape>(first + i);
-      if (chunk.inside) sums[i] = epilogue.result(first + i, chunk, sums[i], statistics);
-    }
-    DUET_UNROLL
-    for (int i = 0; i < kChunksAtOnce; ++i) {
-      if (first + i >= kChunks) continue;
-      const TileChunk chunk = tile_chunk<Shape>(first + i);
-      if (chunk.inside) epilogue.store(chunk, sums[i]);
-    }
-  }
-}
-
 // From the accumulators to C.
 template <class Shape>
 DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
-                             const PartialTile<Shape>& tile, const RowStatistics<Shape>& statistics, SmemAddr smem) {
+                             const TileSums<Shape>& sums, const RowStatistics<Shape>& statistics, SmemAddr smem) {
+  using Group = TileGroup<Shape>;
   if constexpr (Shape::kSplits > 1) {
     const SplitK<Shape> split(params, place, smem);
-    split.store(tile, statistics);
+    split.store(sums, statistics);
     if (!split.is_last()) return;
-    finish_statistics<Shape>(params, statistics, [&](int row) { return split.row_sums(row); });
-    finish_chunks(epilogue, statistics, [&](int i, const TileChunk&) { return split.sum(i); });
+    const RowNorms<Shape> norms = epilogue.norms([&](int row) { return split.row_sums(row); });
+    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, split.sum(group), norms); });
   } else {
-    finish_statistics<Shape>(params, statistics, [&](int row) { return statistics.total(row); });
-    finish_chunks(epilogue, statistics, [&](int, const TileChunk& chunk) { return tile.load(chunk); });
+    const RowNorms<Shape> norms = epilogue.norms([&](int row) { return statistics.total(row); });
+    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, sums.sum(group), norms); });
   }
 }
 
@@ -207,10 +164,9 @@ DUET_DEVICE void multiply(const GemmParams& params, const GemmPlace& place, cons
   statistics.publish();
   sync_math<Shape>();  // the stages are free, the epilogue's operands and the warps' sums have arrived
 
-  const PartialTile<Shape> tile(place, smem);
-  tile.store(acc);
-  sync_math<Shape>();
-  finish_tile<Shape>(params, place, epilogue, tile, statistics, smem);
+  const TileSums<Shape> sums(place, smem, acc);
+  sums.exchange_sets();
+  finish_tile<Shape>(params, place, epilogue, sums, statistics, smem);
 }
 
 #ifdef DUET_HAS_TMA

@@ -89,21 +89,18 @@ struct GemmConfig {
   constexpr int a_stage_bytes() const { return tile.block_m * tile.block_k * 2; }
   constexpr int b_stage_bytes() const { return tile.block_n * tile.block_k * 2; }
   constexpr int stage_bytes() const { return a_stage_bytes() + b_stage_bytes(); }
-  // The accumulators of every set of warps on their way to C take the place of the stages. A row is padded so that
-  // eight rows of a fragment lie in different banks: its length is 8 or 24 modulo 32 words.
-  constexpr int partial_ld() const { return tile.block_n % 16 == 0 ? tile.block_n + 8 : tile.block_n; }
-  constexpr int partial_bytes() const { return tile.block_m * partial_ld() * 4; }
+  // Sets of warps that share the k steps exchange their accumulators in the place of the stages.
+  constexpr int exchange_bytes() const { return tile.warps_k > 1 ? tile.warps_k * tile.block_m * tile.block_n * 4 : 0; }
   constexpr int pipeline_bytes() const {
     const int stages = tile.stages * stage_bytes();
-    const int partials = tile.warps_k * partial_bytes();
-    return stages > partials ? stages : partials;
+    return stages > exchange_bytes() ? stages : exchange_bytes();
   }
-  // C's tile in chunks of 8 columns.
-  constexpr int chunks() const { return tile.block_m * tile.block_n / 8; }
-  constexpr int chunks_per_thread() const { return ceil_div(chunks(), math_threads()); }
-  // The residual's tile, filled while the products run: its latency is hidden. Each thread reads what it copied.
+  // C leaves a warp in groups of two fragments of 16 rows and 8 columns, one chunk of 8 columns a lane; how many of
+  // them a thread finishes.
+  constexpr int groups_per_thread() const { return ceil_div(warp_m() / 16 * ceil_div(warp_n() / 8, 2), tile.warps_k); }
+  // The residual's chunks, filled while the products run: their latency is hidden. Each thread reads what it copied.
   constexpr int residual_offset() const { return pipeline_bytes(); }
-  constexpr int residual_bytes() const { return op.residual ? chunks_per_thread() * math_threads() * 16 : 0; }
+  constexpr int residual_bytes() const { return op.residual ? groups_per_thread() * math_threads() * 16 : 0; }
   constexpr int statistics_offset() const { return residual_offset() + residual_bytes(); }
   // Row sums and sums of squares, one pair per (set of warps, warp column, row).
   constexpr int statistics_bytes() const {
@@ -200,9 +197,9 @@ constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
   return Grid3{ceil_div(m, config.tile.block_m), ceil_div(n, config.tile.block_n), batch * config.tile.split_k};
 }
 
-// Split-K: each block of a tile leaves its chunks, and with layer_norm the (sum, sum of squares) of its rows.
+// Split-K: each block of a tile leaves its groups, and with layer_norm the (sum, sum of squares) of its rows.
 constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
-  return static_cast<i64>(config.chunks_per_thread()) * config.math_threads() * 32 +
+  return static_cast<i64>(config.groups_per_thread()) * config.math_threads() * 32 +
          (config.op.layer_norm ? config.tile.block_m * 2 * 4 : 0);
 }
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {

@@ -43,7 +43,7 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
   }
   const double a_chunk = 40 + 20 * (tile.warps_k - 1) + (config.op.activation != Activation::none ? 40 : 0) +
                          (config.op.residual ? 20 : 0);
-  work.block_clocks = 150 + config.chunks_per_thread() * a_chunk;
+  work.block_clocks = 150 + config.groups_per_thread() * a_chunk;
 }
 
 KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandidate&) {
@@ -120,11 +120,12 @@ KernelWork work_of(const AttentionSpec& spec, const AttentionTile& tile, const K
   work.loads_ahead = std::max(tile.stages - 1, 1);
   work.later_share = steps.average / steps.longest;
   work.sync_clocks = 120.0 * steps.longest;  // two barriers
-  work.math_clocks = 7 * 2 * (width / 16) * (keys / 8);
-  work.row_clocks = 40.0 * steps.longest + 3 * keys;
+  const double warp_keys = keys / tile.warps_kv;
+  work.math_clocks = 7 * 2 * (width / 16) * (warp_keys / 8);
+  work.row_clocks = 40.0 * steps.longest + 3 * warp_keys;
   work.copy_clocks = copies * kCopyClocks / config.threads();
-  work.block_clocks = 200 + 1.25 * width + 40 * tile.stages;
-  work.estimated_registers = clamp_registers(width / 2 + tile.block_kv / 2.0 + width / 4 + 48);
+  work.block_clocks = 200 + 1.25 * width + 40 * tile.stages + (tile.warps_kv - 1) * (100 + width);
+  work.estimated_registers = clamp_registers(width / 2 + config.warp_kv() / 2.0 + width / 4 + 48);
   return work;
 }
 

@@ -118,8 +118,21 @@ struct RowSumsBy<Shape, true> {
   using Type = ProductRowSums<Shape>;
 };
 
-// Each warp keeps sums of its own. In shared memory these are (warps_n, block_m) pairs; after `finish` the first
-// block_m pairs are (mean, rstd) instead.
+struct RowNorm {
+  float mean;
+  float rstd;
+};
+
+// Of a row's sums over all of k. The variance is a difference of rounded numbers: it may come out below zero for a
+// constant row.
+DUET_DEVICE RowNorm row_norm(RowSums sums, int k, float epsilon) {
+  const float scale = 1.0f / static_cast<float>(k);
+  const float mean = sums.sum * scale;
+  const float variance = max_f32(sums.sum_squares * scale - mean * mean, 0.0f);
+  return RowNorm{mean, rsqrt_approx(variance + epsilon)};
+}
+
+// Each warp keeps sums of its own. In shared memory these are (warps_k * warps_n, block_m) pairs.
 template <class Shape>
 class RowStatistics {
  public:
@@ -155,25 +168,14 @@ class RowStatistics {
     return sums;
   }
 
-  // Turns a row's sums over all of k into (mean, rstd). The variance is a difference of rounded numbers: it may come
-  // out below zero for a constant row.
-  DUET_DEVICE void finish(int row, RowSums sums, int k, float epsilon) const {
-    const float scale = 1.0f / static_cast<float>(k);
-    const float mean = sums.sum * scale;
-    const float variance = max_f32(sums.sum_squares * scale - mean * mean, 0.0f);
-    store(row, RowSums{mean, rsqrt_approx(variance + epsilon)});
-  }
-
-  DUET_DEVICE RowSums load(int index) const {
-    const SmemAddr addr = smem_ + static_cast<u32>(index * 8);
-    return RowSums{ld_shared_f32(addr), ld_shared_f32(addr + 4)};
-  }
-
  private:
+  DUET_DEVICE SmemAddr address(int index) const { return smem_ + static_cast<u32>(index * 8); }
+  DUET_DEVICE RowSums load(int index) const {
+    const Vec8 pair = ld_shared_vec8(address(index));
+    return RowSums{bits_to_float(pair.word[0]), bits_to_float(pair.word[1])};
+  }
   DUET_DEVICE void store(int index, RowSums sums) const {
-    const SmemAddr addr = smem_ + static_cast<u32>(index * 8);
-    st_shared_f32(addr, sums.sum);
-    st_shared_f32(addr + 4, sums.sum_squares);
+    st_shared_vec8(address(index), Vec8{{float_to_bits(sums.sum), float_to_bits(sums.sum_squares)}});
   }
 
   SmemAddr smem_;

@@ -72,6 +72,26 @@ DUET_DEVICE Vec16 half8(const Float8& x, int first) {  // elements first .. firs
   return bits;
 }
 
+// The two fragments of a group, (row half, column) each, as (row half, side, column): tile_groups.cuh.
+DUET_DEVICE Float8 join_sides(Vec16 left, Vec16 right) {
+  Float8 result;
+  DUET_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    DUET_UNROLL
+    for (int column = 0; column < 2; ++column) {
+      result.v[half * 4 + column] = bits_to_float(left.word[half * 2 + column]);
+      result.v[half * 4 + 2 + column] = bits_to_float(right.word[half * 2 + column]);
+    }
+  }
+  return result;
+}
+DUET_DEVICE Vec16 side_of(const Float8& x, int side) {
+  Vec16 bits;
+  DUET_UNROLL
+  for (int e = 0; e < 4; ++e) bits.word[e] = float_to_bits(x.v[e / 2 * 4 + side * 2 + e % 2]);
+  return bits;
+}
+
 // ---- matrices in global memory; columns are multiples of 8
 template <Dtype kDtype>
 DUET_DEVICE const unsigned char* address_of(const void* matrix, int row, int ld, int column) {

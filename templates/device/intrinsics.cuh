@@ -57,6 +57,11 @@ DUET_DEVICE void st_shared_vec16(SmemAddr addr, Vec16 v) {
                "r"(v.word[3])
                : "memory");
 }
+DUET_DEVICE Vec8 ld_shared_vec8(SmemAddr addr) {
+  Vec8 v;
+  asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(v.word[0]), "=r"(v.word[1]) : "r"(addr) : "memory");
+  return v;
+}
 DUET_DEVICE void st_shared_vec8(SmemAddr addr, Vec8 v) {
   asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(addr), "r"(v.word[0]), "r"(v.word[1]) : "memory");
 }

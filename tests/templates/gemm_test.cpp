@@ -50,6 +50,10 @@ GEMM_KERNEL(gemm_sliced4_all, c.op.layer_norm = true; c.op.bias = true; c.op.act
             c.op.residual = true; TILE(32, 48, 128, 2, 1, 3); c.tile.warps_k = 4; c.tile.split_k = 2)
 GEMM_KERNEL(gemm_bf16_sliced2_k_by_n, c.op.dtype = Dtype::bf16; c.op.b = GemmB::k_by_n; TILE(16, 24, 32, 1, 3, 4);
             c.tile.warps_k = 2)
+// Six groups for four sets, the third and sixth of one fragment: not all sets have as many, and rows change with the
+// set.
+GEMM_KERNEL(gemm_sliced4_tall, c.op.layer_norm = true; c.op.bias = true; c.op.residual = true;
+            TILE(64, 40, 64, 2, 1, 3); c.tile.warps_k = 4)
 // B as (k, n)
 GEMM_KERNEL(gemm_k_by_n, c.op.b = GemmB::k_by_n)
 GEMM_KERNEL(gemm_k_by_n_narrow, c.op.b = GemmB::k_by_n; TILE(16, 8, 16, 1, 1, 2))
@@ -280,7 +284,8 @@ TEST(Gemm, SplitK) {
 }
 
 TEST(Gemm, SlicedK) {
-  for (const Kernel& kernel : {KERNEL(gemm_sliced2), KERNEL(gemm_sliced4_all), KERNEL(gemm_bf16_sliced2_k_by_n)}) {
+  for (const Kernel& kernel :
+       {KERNEL(gemm_sliced2), KERNEL(gemm_sliced4_all), KERNEL(gemm_sliced4_tall), KERNEL(gemm_bf16_sliced2_k_by_n)}) {
     for (const Sizes& sizes : kRagged) check(kernel, sizes);
   }
 }
