@@ -3,6 +3,9 @@
 add_library(duet_warnings INTERFACE)
 target_compile_options(duet_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                                $<$<BOOL:${DUET_WARNINGS_AS_ERRORS}>:-Werror>)
+if(CMAKE_UNITY_BUILD)  # types of an unnamed namespace are no longer of the main file
+  target_compile_options(duet_warnings INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 add_library(duet_build_flags INTERFACE)  # of everything but tests
 add_library(duet_test_flags INTERFACE)   # of tests, whose own code takes long to compile and little to run
 target_link_libraries(duet_build_flags INTERFACE duet_warnings)
@@ -27,4 +30,9 @@ function(duet_add_library folder)
     duet_${folder}
     PUBLIC ${ARG_PUBLIC}
     PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:duet_build_flags>)
+endfunction()
+
+# duet_compile_alone(files...): left out of unity builds, where a name in an unnamed namespace is also a neighbour's.
+function(duet_compile_alone)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
