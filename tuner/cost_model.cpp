@@ -11,10 +11,11 @@ namespace duet {
 namespace {
 
 constexpr double kSmemBytesPerClock = 128;
-constexpr double kL2BytesPerClock = 32;
-constexpr double kLoadLatencyUs = 0.4;  // between L2's and DRAM's
-constexpr double kCombineSyncUs = 1.5;  // a fence, an atomic and the read that waits for it, each to L2
-constexpr double kIssueShare = 0.6;     // of an SM's issue slots that a warp on each of its parts takes
+constexpr double kL2BytesPerClock = 32;      // for each SM, when all ask
+constexpr double kIntakeBytesPerClock = 62;  // of an SM when few ask
+constexpr double kLoadLatencyUs = 0.4;       // between L2's and DRAM's
+constexpr double kCombineSyncUs = 1.5;       // a fence, an atomic and the read that waits for it, each to L2
+constexpr double kIssueShare = 0.6;          // of an SM's issue slots that a warp on each of its parts takes
 constexpr double kReachableBandwidth = 0.85;
 constexpr int kSubPartitions = 4;  // of an SM, each with its tensor core
 constexpr int kReservedSmemPerBlock = 1024;
@@ -56,7 +57,9 @@ struct RoundTime {
   double tensor, smem, scalar, l2, latency, chain, total;
 };
 
-RoundTime round_time(const CostInputs& inputs, double resident, const SmRates& rates, const CostFactors& factors) {
+// `active_share`: of the SMs, those that have blocks.
+RoundTime round_time(const CostInputs& inputs, double resident, double active_share, const SmRates& rates,
+                     const CostFactors& factors) {
   const KernelWork& work = inputs.work;
   RoundTime time{};
   const double warps_a_part = resident * inputs.warps / kSubPartitions;
@@ -68,7 +71,10 @@ RoundTime round_time(const CostInputs& inputs, double resident, const SmRates& r
   time.tensor = factors.tensor * resident * work.tensor_flops / rates.tensor_flops * idle_cores;
   time.smem = factors.smem * resident * work.smem_read_bytes / rates.smem_bytes;
   time.scalar = factors.scalar * resident * work.scalar_ops / rates.scalar_ops;
-  time.l2 = factors.l2 * resident * (work.load_bytes + work.store_bytes) / rates.l2_bytes;
+  // What L2 gives to all, and what an SM takes in.
+  const double given = (work.load_bytes + work.store_bytes) * active_share / kL2BytesPerClock;
+  const double taken = (work.load_bytes + work.store_bytes) / kIntakeBytesPerClock;
+  time.l2 = factors.l2 * resident * std::max(given, taken) / rates.clocks;
   time.latency = std::max(work.iterations, 1) * latency_us / std::max(work.loads_ahead, 1);
   time.chain =
       (crowding * (factors.sync * work.sync_clocks + factors.math * work.math_clocks + factors.rows * work.row_clocks) +
@@ -95,8 +101,9 @@ void add_sm_times(CostBreakdown& cost, const CostInputs& inputs, const DeviceSpe
   const double resident = std::min<double>(on_busiest, cost.blocks_per_sm);
   const double full_rounds = std::floor(on_busiest / resident);
   const double rest = on_busiest - full_rounds * resident;
+  const double active_share = std::min(1.0, cost.blocks / std::max(device.sm_count, 1));
   const auto add = [&](double blocks, double rounds) {
-    const RoundTime time = round_time(inputs, blocks, rates, factors);
+    const RoundTime time = round_time(inputs, blocks, active_share, rates, factors);
     cost.tensor_us += rounds * time.tensor;
     cost.smem_us += rounds * time.smem;
     cost.scalar_us += rounds * time.scalar;

@@ -59,15 +59,17 @@ CostInputs cost_inputs(const KernelCandidate& candidate, const KernelTraffic& tr
 
 // The busiest SM gets b = ceil(blocks / SMs) blocks and holds r = min(b, blocks per SM) at once. r that start together
 // take the latency of a first load, then
-//   norm( r flops / tensor rate, r smem bytes / 128 B per clock, r ops / fp32 rate, r L2 bytes / 32 B per clock,
+//   norm( r flops / tensor rate, r smem bytes / 128 B per clock, r ops / fp32 rate,
+//         max(r L2 bytes / (32 B per clock and SM of the device / SMs that have blocks), r bytes / 62 B per clock),
 //         steps * latency / loads in flight, chain * crowding ) + block * crowding
 // where norm(x...) = (sum of x^p)^(1/p), chain and block are the clocks of KernelWork, and crowding is 1 until the
 // warps that are resident want more issue slots than there are (copies want all of a quarter of the SM). b blocks take
 // floor(b / r) such rounds and one of the rest; rounds after the first hold average blocks. DRAM's time joins the SM's
 // in the same norm. Every term has a factor (CostFactors; `device.calibration` gives those of the family, 1 where it
 // does not). Figures: 128 B per clock and SM of shared memory and occupancy rules from the CUDA programming guide; L2
-// at 32 B per clock and SM and mma.sync at 62% of the peak from sm_90 on from published microbenchmarks of A100 and
-// H100; clocks and the latency of a load set by hand on spaces recorded on an H100 (docs/cost-model.md).
+// at 32 B per clock and SM from what products of all shapes reach together on an H100, 7 to 8 TB/s, an SM's 62 from
+// what few reach (docs/performance.md), mma.sync at 62% of the peak from sm_90 on from published microbenchmarks of
+// A100 and H100; clocks and the latency of a load set by hand on spaces recorded on an H100 (docs/cost-model.md).
 CostBreakdown predict(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
                       int registers = 0);
 CostBreakdown predict(const CostInputs& inputs, const DeviceSpec& device, const CostFactors& factors);
