@@ -17,6 +17,7 @@
 #include "cli/target.h"
 #include "cli/version.h"
 #include "cli/warm_report.h"
+#include "codegen/reference_choices.h"
 #include "runtime/text_length.h"
 #include "tuner/candidate_log.h"
 #include "tuner/search.h"
@@ -50,6 +51,7 @@ struct TuneFlags {
   std::uint64_t seed = 1;
   bool no_baseline = false;
   std::string warm_from = "auto";
+  std::string reference = "auto";
   std::string isolation = "process";
   double candidate_timeout_s = 0;
   double hog_gbps = 0;
@@ -129,6 +131,13 @@ void add_flags(CLI::App& command, TuneFlags& flags) {
       ->capture_default_str()
       ->group("Search");
   command
+      .add_option(
+          "--reference", flags.reference,
+          "Choices that ship for devices of this kind (choices/) are tried first, and taken in ties: auto or none")
+      ->check(CLI::IsMember({"auto", "none"}))
+      ->capture_default_str()
+      ->group("Search");
+  command
       .add_option("--isolation", flags.isolation,
                   "Where candidates run and compile: process (a fault costs one candidate) or none (this process)")
       ->capture_default_str()
@@ -186,6 +195,12 @@ void set_strategy(TuneRequest& request, const TuneFlags& flags, const Target& ta
   request.min_gain = flags.min_gain.value_or(is_auto && calibrated ? kMinGainInModelsOrder : kMinGain);
 }
 
+// Only where time is measured: a prediction is the same in every run as it is.
+std::vector<ReferenceChoice> reference_of(const TuneFlags& flags, const Target& target) {
+  if (flags.reference == "none" || !target.device || !target.device->info().can_measure) return {};
+  return find_reference_choices(data_dir() / "choices", target.spec.arch, target.spec.sm_count);
+}
+
 TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   TuneRequest request;
   request.graph = flags.graph.load();
@@ -197,6 +212,7 @@ TuneRequest make_request(const TuneFlags& flags, const Target& target) {
   set_strategy(request, flags, target);
   request.max_candidates_per_kernel = flags.max_candidates;
   request.tie = flags.tie;
+  request.reference = reference_of(flags, target);
   request.budget_s = flags.budget_s;
   request.schedule_budget_s = flags.schedule_budget_s;
   request.schedule_plans = flags.schedule_plans;

@@ -13,8 +13,10 @@
 #include "cli/plan_reference.h"
 #include "cli/plan_why.h"
 #include "cli/plans_command.h"
+#include "codegen/reference_choices.h"
 #include "runtime/store_gc.h"
 #include "tuner/cache_gc.h"
+#include "tuner/candidate_log.h"
 #include "tuner/compile_cache.h"
 
 namespace duet {
@@ -24,7 +26,20 @@ struct WhyFlags {
   StoreFlags store;
   PlanFilter filter;
   std::string name, kernel;
+  bool reference = false;
 };
+
+// As a file of choices/: what later runs on such a device try first, and take where it is a tie.
+std::string reference_yaml(const Plan& plan, const std::vector<ChoiceReport>& reports) {
+  const DeviceFingerprint& device = plan.key.device;
+  ReferenceChoices all{.arch = device.arch, .sm_count = device.sm_count, .from = {}, .choices = {}};
+  all.from =
+      fmt::format("{}, batch {}, {}, {}, {} on {}", plan.key.model, plan.key.batch, dtype_name(plan.key.precision),
+                  plan.key.variant, provenance_name(plan.provenance), device_text(device));
+  for (const ChoiceReport& report : reports)
+    all.choices.push_back({.problem = report.choice.problem, .tile = report.choice.config});
+  return reference_choices_yaml(all);
+}
 
 void explain(const WhyFlags& flags, const GlobalFlags& global) {
   const FoundPlan found = find_plan(flags.name, flags.store.database, flags.filter);
@@ -37,7 +52,9 @@ void explain(const WhyFlags& flags, const GlobalFlags& global) {
   if (reports.empty())
     fail(ErrorKind::input, "{}: none of its kernels holds '{}'; see `duet plans show {}`", reference_text(found),
          flags.kernel, found.summary.id);
-  if (global.json) {
+  if (flags.reference) {
+    fmt::print("{}", reference_yaml(plan, reports));
+  } else if (global.json) {
     fmt::print("{}\n",
                nlohmann::json{{"plan", summary_json(found.summary)}, {"kernels", choices_json(reports)}}.dump(2));
   } else {
@@ -185,6 +202,8 @@ void add_plans_why(CLI::App& plans, const GlobalFlags& global) {
   command->add_option("plan", flags->name, "A model, a plan's number, or a target")->required();
   command->add_option("--kernel", flags->kernel, "Only kernels whose steps, problem or tile hold this text");
   command->add_option("--target", flags->filter.target, "Only plans for this target");
+  command->add_flag("--reference", flags->reference,
+                    "Print a file for choices/: what tuning on such a device tries first, and takes in ties");
   flags->filter.add_to(*command);
   flags->store.add_to(*command);
   command->footer("Example: duet plans why clip-vit-b32 --kernel qkv --db duet.db");

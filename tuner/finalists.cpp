@@ -22,7 +22,8 @@ int registers_per_block(const KernelWinner& kernel) {
 
 bool preferred(const KernelWinner& a, const KernelWinner& b) {
   const auto key = [](const KernelWinner& kernel) {
-    return std::tuple(kernel.smem_bytes, registers_per_block(kernel), kernel.threads, config_text(kernel.kernel.tile));
+    return std::tuple(!kernel.reference, kernel.smem_bytes, registers_per_block(kernel), kernel.threads,
+                      config_text(kernel.kernel.tile));
   };
   return key(a) < key(b);
 }

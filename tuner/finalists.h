@@ -13,8 +13,8 @@
 namespace duet {
 
 // Times of one kernel that are this near to each other count as equal. Fresh runs on an H100 time the same candidate
-// 0.5 to 1% apart: with a tie of as much, what is preferred lies now within it and now beyond; with three times as much,
-// 15 of clip-vit-b32's 16 problems chose alike in three runs, and their plans were no slower (docs/tuning.md).
+// 0.5 to 1% apart: with a tie of as much, what is preferred lies now within it and now beyond; with three times as
+// much, 15 of clip-vit-b32's 16 problems chose alike in three runs, and their plans were no slower (docs/tuning.md).
 inline constexpr double kTie = 0.03;
 
 struct KernelWinner {
@@ -22,11 +22,13 @@ struct KernelWinner {
   double time_us = 0;  // measured, or predicted with the registers that the compiler gave
   Provenance provenance = Provenance::predicted;
   std::size_t candidate = 0;        // its place among the problem's
+  bool reference = false;           // chosen before on a device of this kind
   Interval interval_us{};           // 95%, of the median time; none where nothing was timed
   int smem_bytes = 0, threads = 0;  // of a block
 };
 
-// Whom a tie goes to: the one that leaves more of an SM to others. Less shared memory a block, then fewer registers a
+// Whom a tie goes to: the one that was chosen before on a device of this kind, else the one that leaves more of an SM
+// to others. Less shared memory a block, then fewer registers a
 // block, then fewer threads; then the tile's text, so that the order is the same in every run.
 bool preferred(const KernelWinner& a, const KernelWinner& b);
 

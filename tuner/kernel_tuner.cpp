@@ -90,6 +90,17 @@ void KernelTuner::enumerate(const SearchSpace& space) {
                    [&](std::size_t a, std::size_t b) { return points_[a].predicted_us < points_[b].predicted_us; });
   rank_.resize(order_.size());
   for (std::size_t rank = 0; rank < order_.size(); ++rank) rank_[order_[rank]] = rank;
+  find_reference();
+}
+
+void KernelTuner::find_reference() {
+  if (tools_.reference == nullptr) return;
+  for (const ReferenceChoice& choice : *tools_.reference) {
+    if (choice.problem != problem_.name) continue;
+    const auto is_chosen = [&](const KernelCandidate& candidate) { return config_text(candidate.tile) == choice.tile; };
+    const auto found = std::find_if(feasible_.begin(), feasible_.end(), is_chosen);
+    if (found != feasible_.end()) reference_.push_back(static_cast<std::size_t>(found - feasible_.begin()));
+  }
 }
 
 PlantedFault KernelTuner::fault_of(std::size_t index) const {
@@ -206,10 +217,19 @@ std::unique_ptr<WarmStrategy> KernelTuner::make_search(const SearchLimits& limit
     }
     first = warm_order(known_, configs, predicted_us, static_cast<std::size_t>(most));
   }
+  if (tools_.measurer != nullptr && !limits.first_valid) {
+    std::erase_if(first, [&](std::size_t index) { return is_reference(index); });
+    first.insert(first.begin(), reference_.begin(), reference_.end());
+  }
   return std::make_unique<WarmStrategy>(std::move(first), make_strategy(limits.strategy, points_, tools_.seed));
 }
 
+bool KernelTuner::is_reference(std::size_t index) const {
+  return std::find(reference_.begin(), reference_.end(), index) != reference_.end();
+}
+
 void KernelTuner::note_warm_start(const WarmStrategy& search) {
+  if (known_.empty()) return;
   if (!search.best_first_us() || best_measured_us() <= 0) return;
   if (!warm_) {
     warm_ = counts_.warm.size();
@@ -498,6 +518,7 @@ void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, co
   winner.time_us = time_us;
   winner.provenance = timed || tools_.measurer == nullptr ? provenance() : Provenance::predicted;
   winner.candidate = index;
+  winner.reference = is_reference(index);
   winner.smem_bytes = feasible_[index].smem_bytes;
   winner.threads = feasible_[index].threads;
   if (timed) {

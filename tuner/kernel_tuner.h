@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "codegen/device_spec.h"
+#include "codegen/reference_choices.h"
 #include "tuner/candidate_log.h"
 #include "tuner/compile_pool.h"
 #include "tuner/cost_model.h"
@@ -35,6 +36,8 @@ struct TunerTools {
   CompilePool* pool = nullptr;   // null where the device compiles for itself
   PlanStore* store = nullptr;
   const KnownSpaces* known = nullptr;  // from elsewhere, to be tried first
+  // Chosen before on a device of this kind: tried before these, and preferred in ties; null: nothing is known.
+  const std::vector<ReferenceChoice>* reference = nullptr;
   DeviceSpec spec;
   std::string device_name;  // device_text
   std::string compiler;     // its version, part of a source's identity
@@ -159,6 +162,8 @@ class KernelTuner {
                     const CandidateRecord& record, double time_us);
   std::string source_identity(const KernelSource& source) const;
   KernelVerifier& verifier();
+  void find_reference();
+  bool is_reference(std::size_t index) const;
   Provenance provenance() const;
   double best_measured_us() const;
 
@@ -169,9 +174,10 @@ class KernelTuner {
   CandidateLog log_;
   std::vector<KernelCandidate> feasible_;
   SearchPoints points_;
-  std::vector<std::size_t> order_;  // by predicted time
-  std::vector<std::size_t> rank_;   // by index: its place in order_
-  std::vector<KnownSpace> known_;   // of this problem, from elsewhere
+  std::vector<std::size_t> order_;      // by predicted time
+  std::vector<std::size_t> rank_;       // by index: its place in order_
+  std::vector<KnownSpace> known_;       // of this problem, from elsewhere
+  std::vector<std::size_t> reference_;  // candidates that were chosen before
   std::vector<bool> tried_;
   std::unique_ptr<KernelVerifier> verifier_;
   std::optional<KernelWinner> winner_;

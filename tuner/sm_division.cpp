@@ -40,6 +40,7 @@ PartTools::PartTools(const TunerTools& whole, DeviceFingerprint fingerprint, int
   fingerprint.sm_count = sms;
   tools_.spec = sm_share_of(whole.spec, sms);
   tools_.device_name = device_text(fingerprint);
+  tools_.reference = nullptr;  // it is of all SMs
   if (whole.measurer == nullptr) return;
   device_.emplace(*whole.device, sms);
   measurer_.emplace(*device_, whole.compiler);

@@ -120,6 +120,7 @@ class Run {
     tools_.compiler = compiler != nullptr ? compiler->version() : "host compiler";
     tools_.seed = request.seed;
     tools_.tie = request.tie;
+    tools_.reference = &request_.reference;
     tools_.drill_seed = request.drill_seed;
     if (compiler != nullptr) {
       pool_ = std::make_unique<CompilePool>(*compiler, request.jobs);

@@ -15,6 +15,7 @@
 #include "codegen/device_spec.h"
 #include "codegen/fusion.h"
 #include "codegen/graph.h"
+#include "codegen/reference_choices.h"
 #include "codegen/schedule.h"
 #include "runtime/device.h"
 #include "runtime/plan.h"
@@ -42,12 +43,13 @@ struct TuneRequest {
   // The search of a kernel ends when its next trials are expected to gain less than this share of its time
   // (gain_rule.h), where time is measured and candidates are not limited; 0: never.
   double min_gain = 0;
-  double tie = kTie;             // times this near to each other count as equal (finalists.h)
-  double budget_s = 0;           // 0: no limit
-  double schedule_budget_s = 0;  // of it, for the schedule; 0: a quarter, or 25 s where there is no limit
-  int schedule_plans = 0;        // tried in place of what there is, to choose kernels in context; 0: no limit
-  Goal goal{};                   // of the whole plan; kernels are always searched for the least latency
-  double energy_s = 2;           // of runs back to back, for each plan whose energy is measured
+  double tie = kTie;                       // times this near to each other count as equal (finalists.h)
+  std::vector<ReferenceChoice> reference;  // chosen before on a device of this kind: preferred in ties
+  double budget_s = 0;                     // 0: no limit
+  double schedule_budget_s = 0;            // of it, for the schedule; 0: a quarter, or 25 s where there is no limit
+  int schedule_plans = 0;                  // tried in place of what there is, to choose kernels in context; 0: no limit
+  Goal goal{};                             // of the whole plan; kernels are always searched for the least latency
+  double energy_s = 2;                     // of runs back to back, for each plan whose energy is measured
   std::uint64_t seed = 1;
   int jobs = 0;                             // compiler threads; 0: one per core
   std::string commit;                       // of Duet, for the records; empty when unknown

@@ -1,0 +1,119 @@
+#include "codegen/reference_choices.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <span>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/one_line.h"
+#include "codegen/candidate.h"
+#include "codegen/kernel_spec.h"
+#include "codegen/parse_problem.h"
+#include "codegen/tile_text.h"
+#include "codegen/yaml_document.h"
+
+namespace duet {
+namespace {
+
+constexpr std::uint64_t kMaxFileBytes = 1 << 20;
+constexpr int kMaxSms = 10'000;
+constexpr std::string_view kKeys[] = {"duet_choices", "arch", "sm_count", "from", "choices"};
+constexpr std::string_view kChoiceKeys[] = {"problem", "tile"};
+
+class ChoicesFile {
+ public:
+  ChoicesFile(std::string file, std::string_view text) : file_(std::move(file)), root_(parse_yaml(text, file_)) {}
+
+  ReferenceChoices read() const {
+    check_keys(root_, kKeys);
+    if (text_of(root_, "duet_choices") != "1")
+      fail_at(require(root_, "duet_choices"), "unknown version of the format: this Duet reads duet_choices: 1");
+    ReferenceChoices all{.arch = text_of(root_, "arch"),
+                         .sm_count = sms_of(require(root_, "sm_count")),
+                         .from = text_of(root_, "from"),
+                         .choices = {}};
+    const YamlNode& list = require(root_, "choices");
+    if (list.kind != YamlNode::Kind::sequence) fail_at(list, "a list of problems and their tiles is expected here");
+    for (const YamlNode& item : list.items) all.choices.push_back(choice_of(item));
+    return all;
+  }
+
+ private:
+  [[noreturn]] void fail_at(const YamlNode& node, std::string_view message) const {
+    fail(ErrorKind::input, "{}:{}: {}", file_, node.line, one_line(message));
+  }
+  const YamlNode& require(const YamlNode& map, std::string_view key) const {
+    if (const YamlNode* found = map.find(key)) return *found;
+    fail_at(map, fmt::format("'{}' is missing: write the file with `duet plans why --reference`", key));
+  }
+  void check_keys(const YamlNode& map, std::span<const std::string_view> known) const {
+    if (map.kind != YamlNode::Kind::map) fail_at(map, "a map is expected here");
+    for (const auto& [key, node] : map.fields)
+      if (std::find(known.begin(), known.end(), key) == known.end())
+        fail_at(node, fmt::format("unknown key '{}'{}", key, suggestion(key, known)));
+  }
+  std::string text_of(const YamlNode& map, std::string_view key) const {
+    const YamlNode& node = require(map, key);
+    if (node.kind != YamlNode::Kind::scalar || node.text.empty() || node.text.size() > 300)
+      fail_at(node, "a short text is expected here");
+    return node.text;
+  }
+  int sms_of(const YamlNode& node) const {
+    int value = 0;
+    const auto [end, error] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
+    if (error != std::errc{} || end != node.text.data() + node.text.size() || value < 1 || value > kMaxSms)
+      fail_at(node, fmt::format("sm_count: '{}' is no whole number from 1 to {}", printable(node.text), kMaxSms));
+    return value;
+  }
+  // Both must be what this Duet knows: a typing error would otherwise never be preferred, and nobody be told.
+  ReferenceChoice choice_of(const YamlNode& item) const {
+    check_keys(item, kChoiceKeys);
+    ReferenceChoice choice{.problem = text_of(item, "problem"), .tile = text_of(item, "tile")};
+    try {
+      choice.tile = config_text(parse_tile(family_name(parse_problem(choice.problem)), choice.tile));
+    } catch (const Error& error) {
+      fail_at(item, error.what());
+    }
+    return choice;
+  }
+
+  std::string file_;
+  YamlNode root_;
+};
+
+}  // namespace
+
+ReferenceChoices parse_reference_choices(std::string file, std::string_view text) {
+  return ChoicesFile(std::move(file), text).read();
+}
+
+std::string reference_choices_yaml(const ReferenceChoices& all) {
+  std::string text = fmt::format(
+      "# Written by `duet plans why --reference`: docs/tuning.md says what it is for.\n"
+      "duet_choices: 1\narch: {}\nsm_count: {}\nfrom: \"{}\"\nchoices:\n",
+      all.arch, all.sm_count, printable(all.from));
+  for (const ReferenceChoice& choice : all.choices)
+    text += fmt::format("  - problem: \"{}\"\n    tile: \"{}\"\n", choice.problem, choice.tile);
+  return text;
+}
+
+std::vector<ReferenceChoice> find_reference_choices(const std::filesystem::path& directory, std::string_view arch,
+                                                    int sm_count) {
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, none))
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  std::vector<ReferenceChoice> found;
+  for (const std::filesystem::path& file : files) {
+    const ReferenceChoices all = parse_reference_choices(file.string(), read_text_file(file, kMaxFileBytes));
+    if (all.arch == arch && all.sm_count == sm_count) found.insert(found.end(), all.choices.begin(), all.choices.end());
+  }
+  return found;
+}
+
+}  // namespace duet
