@@ -16,7 +16,6 @@
 #include "codegen/reference_choices.h"
 #include "runtime/store_gc.h"
 #include "tuner/cache_gc.h"
-#include "tuner/candidate_log.h"
 #include "tuner/compile_cache.h"
 
 namespace duet {
@@ -33,9 +32,8 @@ struct WhyFlags {
 std::string reference_yaml(const Plan& plan, const std::vector<ChoiceReport>& reports) {
   const DeviceFingerprint& device = plan.key.device;
   ReferenceChoices all{.arch = device.arch, .sm_count = device.sm_count, .from = {}, .choices = {}};
-  all.from =
-      fmt::format("{}, batch {}, {}, {}, {} on {}", plan.key.model, plan.key.batch, dtype_name(plan.key.precision),
-                  plan.key.variant, provenance_name(plan.provenance), device_text(device));
+  all.from = fmt::format("{}, batch {}, {}, {}", plan.key.model, plan.key.batch, dtype_name(plan.key.precision),
+                         device.module);
   for (const ChoiceReport& report : reports)
     all.choices.push_back({.problem = report.choice.problem, .tile = report.choice.config});
   return reference_choices_yaml(all);

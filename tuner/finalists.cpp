@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMaxFinalists = 12;
 constexpr double kFinalistFactor = 1.2;
 constexpr double kContenderFactor = 1.05;
+constexpr double kReferenceContenderFactor = 1 + kReferenceTie;
 
 int registers_per_block(const KernelWinner& kernel) {
   return kernel.kernel.images.empty() ? 0 : kernel.kernel.images.front().registers * kernel.threads;
@@ -31,16 +32,32 @@ bool preferred(const KernelWinner& a, const KernelWinner& b) {
 void Finalists::keep(const KernelWinner& finalist) {
   const auto slower = [](double time_us, const KernelWinner& other) { return time_us < other.time_us; };
   kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), finalist.time_us, slower), finalist);
-  if (kept_.size() > kMaxFinalists) kept_.pop_back();
+  if (kept_.size() > kMaxFinalists) {
+    const auto last =
+        std::find_if(kept_.rbegin(), kept_.rend(), [](const KernelWinner& one) { return !one.reference; });
+    if (last != kept_.rend()) kept_.erase(std::next(last).base());
+  }
   while (kept_.back().time_us > kFinalistFactor * kept_.front().time_us) kept_.pop_back();
 }
 
 std::vector<KernelWinner> Finalists::contenders() const {
   std::vector<KernelWinner> contenders;
-  for (const KernelWinner& finalist : kept_)
-    if (finalist.interval_us.low <= kContenderFactor * kept_.front().interval_us.high) contenders.push_back(finalist);
+  for (const KernelWinner& finalist : kept_) {
+    const double factor = finalist.reference ? kReferenceContenderFactor : kContenderFactor;
+    if (finalist.interval_us.low <= factor * kept_.front().interval_us.high) contenders.push_back(finalist);
+  }
   std::stable_sort(contenders.begin(), contenders.end(), preferred);
   return contenders;
+}
+
+void prefer_reference(const std::vector<KernelWinner>& racers, RaceResult& result) {
+  for (std::size_t i = 0; i < racers.size(); ++i) {
+    RaceEntry& entry = result.entries[i];
+    if (!racers[i].reference || entry.failed || entry.rounds == 0 || entry.slower > kReferenceTie) continue;
+    entry.tie = true;
+    result.winner = i;
+    return;
+  }
 }
 
 void Finalists::reopen() {

@@ -17,6 +17,10 @@ namespace duet {
 // much, 15 of clip-vit-b32's 16 problems chose alike in three runs, and their plans were no slower (docs/tuning.md).
 inline constexpr double kTie = 0.03;
 
+// What was chosen before, in the whole plan and on such a device, need not be as near: kernels that are this much faster
+// alone have made that plan slower (docs/performance.md). Whether today's plan is faster with another is tried in it.
+inline constexpr double kReferenceTie = 0.07;
+
 struct KernelWinner {
   ChosenKernel kernel{};
   double time_us = 0;  // measured, or predicted with the registers that the compiler gave
@@ -31,6 +35,9 @@ struct KernelWinner {
 // to others. Less shared memory a block, then fewer registers a
 // block, then fewer threads; then the tile's text, so that the order is the same in every run.
 bool preferred(const KernelWinner& a, const KernelWinner& b);
+
+// Makes the first reference that is near enough to the fastest the winner.
+void prefer_reference(const std::vector<KernelWinner>& racers, RaceResult& result);
 
 class Finalists {
  public:

@@ -99,7 +99,11 @@ bool KernelTuner::adopt_settled(const SearchLimits& limits) {
   std::stable_sort(runners.begin(), runners.end(), preferred);
   std::vector<std::vector<double>> samples_us;
   for (const KernelWinner& runner : runners) samples_us.push_back(timed_.at(runner.candidate).samples_us);
-  if (runners.size() > 1) settle(std::move(runners), replay_race(samples_us, race_options(tools_)));
+  if (runners.size() > 1) {
+    RaceResult result = replay_race(samples_us, race_options(tools_));
+    prefer_reference(runners, result);
+    settle(std::move(runners), result);
+  }
   counts_.cached += static_cast<int>(before.size() - racers.size());
   for (const Known& one : before) tried_[one.index] = true;
   settled_ = true;
@@ -143,6 +147,7 @@ void KernelTuner::race_finalists(const Search& search) {
   if (racers.size() > 1) {
     result = race(racers, search.limits);
     if (!result || result->end == RaceEnd::stopped) return;
+    prefer_reference(racers, *result);
   }
   const auto tried = std::count(tried_.begin(), tried_.end(), true);
   record_race(racers, result,

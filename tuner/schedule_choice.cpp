@@ -13,8 +13,8 @@
 namespace duet {
 namespace {
 
-// Two engines of the same plan differ by up to 1%, by where their buffers lie: a smaller gain is not the kernel's.
-constexpr double kPlanTie = 0.015;
+// Two engines of the same plan differ by 1 to 2%, by where their buffers lie: a smaller gain is not the kernel's.
+constexpr double kPlanTie = 0.02;
 constexpr int kSamplesPerTurn = 8;
 constexpr int kMaxRounds = 16;
 constexpr std::size_t kMostShares = 7;  // of the SMs, timed in one walk
