@@ -127,6 +127,7 @@ void write_seeds(const fs::path& source, const fs::path& root) {
   copy_yaml(source / "devices", corpus(root, "device_fuzz"), true);
   copy_yaml(source / "schedules", corpus(root, "schedule_fuzz"), false);
   copy_yaml(source / "calibration", corpus(root, "calibration_fuzz"), false);
+  copy_yaml(source / "choices", corpus(root, "choices_fuzz"), false);
   publish_file(corpus(root, "problem_fuzz") / "gemm",
                "gemm f16 m=49 n=768 k=3072 patches=32 of 3x224x224 layer_norm bias quick_gelu residual_rows=49");
   publish_file(corpus(root, "problem_fuzz") / "head",

@@ -159,6 +159,37 @@ TEST_F(RacedSession, FreshRunsThatEndEarlyChooseTheSame) {
   EXPECT_THAT(most->first, HasSubstr("224")) << "the smallest of the ties";
 }
 
+// Ten fast ones and a reference at `slower` times their time.
+TuneReport tune_with_reference(double slower) {
+  const TempDir folder;
+  FakeCompiler compiler;
+  TimedDevice device;
+  device.kernel_us = [&](const std::string& entry, std::size_t) {
+    return entry.find("_t1024_v1") != std::string::npos ? 5.0 * slower : plateau_us(entry);
+  };
+  TuneRequest request;
+  request.graph = add_graph();
+  request.target = "test-orin";
+  request.device = test_device();
+  request.space = wide_space();
+  request.jobs = 1;
+  request.reference = {{.problem = kProblem, .tile = "threads=1024 vectors_per_thread=1"},
+                       {.problem = "of another graph", .tile = "threads=32 vectors_per_thread=1"}};
+  PlanStore store = PlanStore::open(folder / "reference.db", PlanStore::Mode::tune);
+  const TuneReport first = TuningSession(&device, &compiler, store).tune(request);
+  const TuneReport again = TuningSession(&device, &compiler, store).tune(request);
+  EXPECT_TRUE(again.reused);
+  EXPECT_EQ(again.plan.kernels.at(0).config_text, first.plan.kernels.at(0).config_text);
+  return first;
+}
+
+TEST_F(RacedSession, WhatWasChosenBeforeIsTakenWhereItIsNear) {
+  const std::string reference = "threads=1024 vectors_per_thread=1";
+  EXPECT_EQ(tune_with_reference(1.0).plan.kernels.at(0).config_text, reference);
+  EXPECT_EQ(tune_with_reference(1.05).plan.choices.at(0).alone_config, reference);
+  EXPECT_NE(tune_with_reference(1.15).plan.choices.at(0).alone_config, reference);
+}
+
 TEST_F(RacedSession, ASecondRunRunsNothing) {
   TimedDevice device;
   device.kernel_us = [](const std::string& entry, std::size_t) { return plateau_us(entry); };
