@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/one_line.h"
 #include "codegen/tile_fields.h"
-#include "codegen/yaml_document.h"
+#include "codegen/yaml_fields.h"
 
 namespace duet {
 namespace {
@@ -28,70 +28,54 @@ std::vector<std::string_view> factor_names() {
 
 class CalibrationFile {
  public:
-  CalibrationFile(std::string file, std::string_view text) : file_(std::move(file)), root_(parse_yaml(text, file_)) {}
+  CalibrationFile(std::string file, std::string_view text)
+      : yaml_(std::move(file), text, "see docs/cost-model.md, or fit anew with `duet spaces fit`") {}
 
-  Calibration read() {
-    check_keys(root_, kKeys);
-    if (text_of(require(root_, "duet_calibration")) != "1")
-      fail_at(require(root_, "duet_calibration"), "unknown version of the format: this Duet reads duet_calibration: 1");
-    Calibration calibration{.arch = text_of(require(root_, "arch")),
-                            .date = text_of(require(root_, "date")),
-                            .commit = require(root_, "commit").text,
-                            .held_out = text_of(require(root_, "held_out")),
+  Calibration read() const {
+    const YamlNode& root = yaml_.root();
+    yaml_.check_keys(root, kKeys);
+    yaml_.check_version("duet_calibration");
+    Calibration calibration{.arch = text_of(root, "arch"),
+                            .date = text_of(root, "date"),
+                            .commit = yaml_.require(root, "commit").text,
+                            .held_out = text_of(root, "held_out"),
                             .spaces = {},
                             .families = {}};
-    for (const YamlNode& space : require(root_, "spaces").items) calibration.spaces.push_back(text_of(space));
-    const YamlNode& families = require(root_, "families");
-    check_keys(families, kFamilyNames);
+    for (const YamlNode& space : yaml_.require(root, "spaces").items)
+      calibration.spaces.push_back(yaml_.text_of(space));
+    const YamlNode& families = yaml_.require(root, "families");
+    yaml_.check_keys(families, kFamilyNames);
     for (const auto& [name, node] : families.fields) calibration.families[name] = read_family(node);
     return calibration;
   }
 
  private:
-  [[noreturn]] void fail_at(const YamlNode& node, std::string_view message) const {
-    fail(ErrorKind::input, "{}:{}: {}", file_, node.line, one_line(message));
-  }
-
-  const YamlNode& require(const YamlNode& map, std::string_view key) const {
-    if (const YamlNode* found = map.find(key)) return *found;
-    fail_at(map, fmt::format("'{}' is missing: see docs/cost-model.md, or fit anew with `duet spaces fit`", key));
-  }
-
-  void check_keys(const YamlNode& map, std::span<const std::string_view> known) const {
-    if (map.kind != YamlNode::Kind::map) fail_at(map, "a map is expected here");
-    for (const auto& [key, node] : map.fields)
-      if (std::find(known.begin(), known.end(), key) == known.end())
-        fail_at(node, fmt::format("unknown key '{}'{}", key, suggestion(key, known)));
-  }
-
-  std::string text_of(const YamlNode& node) const {
-    if (node.kind != YamlNode::Kind::scalar || node.text.empty() || node.text.size() > 300)
-      fail_at(node, "a short text is expected here");
-    return node.text;
+  std::string text_of(const YamlNode& map, std::string_view key) const {
+    return yaml_.text_of(yaml_.require(map, key));
   }
 
   double number(const YamlNode& map, std::string_view key, double least, double most) const {
-    const YamlNode& node = require(map, key);
+    const YamlNode& node = yaml_.require(map, key);
     double value = 0;
     const auto [end, error] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
     const bool whole = error == std::errc{} && end == node.text.data() + node.text.size() && std::isfinite(value);
     if (!whole || value < least || value > most)
-      fail_at(node, fmt::format("{}: '{}' is no number from {} to {}", key, printable(node.text), least, most));
+      yaml_.fail_at(node, fmt::format("{}: '{}' is no number from {} to {}", key, printable(node.text), least, most));
     return value;
   }
 
   FamilyCalibration read_family(const YamlNode& node) const {
     constexpr std::string_view kFamilyKeys[] = {"factors", "held_out_error"};
     constexpr double kMostError = 1e6, kMostCount = 1e9;
-    check_keys(node, kFamilyKeys);
+    yaml_.check_keys(node, kFamilyKeys);
     FamilyCalibration family;
-    const YamlNode& factors = require(node, "factors");
-    check_keys(factors, factor_names());
+    const YamlNode& factors = yaml_.require(node, "factors");
+    yaml_.check_keys(factors, factor_names());
     for (const CostFactorField& field : kCostFactorFields)
       family.factors.*field.member =
           number(factors, field.name, field.name == "overlap" ? kLeastOverlap : kLeastFactor, kMostFactor);
-    const YamlNode& error = require(node, "held_out_error");
-    check_keys(error, kErrorKeys);
+    const YamlNode& error = yaml_.require(node, "held_out_error");
+    yaml_.check_keys(error, kErrorKeys);
     family.held_out = {.median = number(error, "median", 0, kMostError),
                        .p90 = number(error, "p90", 0, kMostError),
                        .rank_correlation = number(error, "rank_correlation", -1, 1),
@@ -100,8 +84,7 @@ class CalibrationFile {
     return family;
   }
 
-  std::string file_;
-  YamlNode root_;
+  YamlFields yaml_;
 };
 
 // In double quotes, with what would not stay as it is there escaped.

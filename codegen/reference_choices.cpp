@@ -14,7 +14,7 @@
 #include "codegen/kernel_spec.h"
 #include "codegen/parse_problem.h"
 #include "codegen/tile_text.h"
-#include "codegen/yaml_document.h"
+#include "codegen/yaml_fields.h"
 
 namespace duet {
 namespace {
@@ -26,63 +26,48 @@ constexpr std::string_view kChoiceKeys[] = {"problem", "tile"};
 
 class ChoicesFile {
  public:
-  ChoicesFile(std::string file, std::string_view text) : file_(std::move(file)), root_(parse_yaml(text, file_)) {}
+  ChoicesFile(std::string file, std::string_view text)
+      : yaml_(std::move(file), text, "write the file with `duet plans why --reference`") {}
 
   ReferenceChoices read() const {
-    check_keys(root_, kKeys);
-    if (text_of(root_, "duet_choices") != "1")
-      fail_at(require(root_, "duet_choices"), "unknown version of the format: this Duet reads duet_choices: 1");
-    ReferenceChoices all{.arch = text_of(root_, "arch"),
-                         .sm_count = sms_of(require(root_, "sm_count")),
-                         .from = text_of(root_, "from"),
+    const YamlNode& root = yaml_.root();
+    yaml_.check_keys(root, kKeys);
+    yaml_.check_version("duet_choices");
+    ReferenceChoices all{.arch = text_of(root, "arch"),
+                         .sm_count = sms_of(yaml_.require(root, "sm_count")),
+                         .from = text_of(root, "from"),
                          .choices = {}};
-    const YamlNode& list = require(root_, "choices");
-    if (list.kind != YamlNode::Kind::sequence) fail_at(list, "a list of problems and their tiles is expected here");
+    const YamlNode& list = yaml_.require(root, "choices");
+    if (list.kind != YamlNode::Kind::sequence)
+      yaml_.fail_at(list, "a list of problems and their tiles is expected here");
     for (const YamlNode& item : list.items) all.choices.push_back(choice_of(item));
     return all;
   }
 
  private:
-  [[noreturn]] void fail_at(const YamlNode& node, std::string_view message) const {
-    fail(ErrorKind::input, "{}:{}: {}", file_, node.line, one_line(message));
-  }
-  const YamlNode& require(const YamlNode& map, std::string_view key) const {
-    if (const YamlNode* found = map.find(key)) return *found;
-    fail_at(map, fmt::format("'{}' is missing: write the file with `duet plans why --reference`", key));
-  }
-  void check_keys(const YamlNode& map, std::span<const std::string_view> known) const {
-    if (map.kind != YamlNode::Kind::map) fail_at(map, "a map is expected here");
-    for (const auto& [key, node] : map.fields)
-      if (std::find(known.begin(), known.end(), key) == known.end())
-        fail_at(node, fmt::format("unknown key '{}'{}", key, suggestion(key, known)));
-  }
   std::string text_of(const YamlNode& map, std::string_view key) const {
-    const YamlNode& node = require(map, key);
-    if (node.kind != YamlNode::Kind::scalar || node.text.empty() || node.text.size() > 300)
-      fail_at(node, "a short text is expected here");
-    return node.text;
+    return yaml_.text_of(yaml_.require(map, key));
   }
   int sms_of(const YamlNode& node) const {
     int value = 0;
     const auto [end, error] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
     if (error != std::errc{} || end != node.text.data() + node.text.size() || value < 1 || value > kMaxSms)
-      fail_at(node, fmt::format("sm_count: '{}' is no whole number from 1 to {}", printable(node.text), kMaxSms));
+      yaml_.fail_at(node, fmt::format("sm_count: '{}' is no whole number from 1 to {}", printable(node.text), kMaxSms));
     return value;
   }
   // Both must be what this Duet knows: a typing error would otherwise never be preferred, and nobody be told.
   ReferenceChoice choice_of(const YamlNode& item) const {
-    check_keys(item, kChoiceKeys);
+    yaml_.check_keys(item, kChoiceKeys);
     ReferenceChoice choice{.problem = text_of(item, "problem"), .tile = text_of(item, "tile")};
     try {
       choice.tile = config_text(parse_tile(family_name(parse_problem(choice.problem)), choice.tile));
     } catch (const Error& error) {
-      fail_at(item, error.what());
+      yaml_.fail_at(item, error.what());
     }
     return choice;
   }
 
-  std::string file_;
-  YamlNode root_;
+  YamlFields yaml_;
 };
 
 }  // namespace
