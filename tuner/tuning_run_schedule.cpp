@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+#include "tuner/elapsed.h"
+#include "tuner/tuning_run.h"
+
+namespace duet {
+namespace {
+
+constexpr std::size_t kAlternatives = 3;  // of a kernel, tried in the whole plan
+
+// Whether both run the same kernels in the same way; figures and what they were chosen over do not count.
+bool same_execution(Plan a, Plan b) {
+  for (Plan* plan : {&a, &b}) {
+    plan->figures = {};
+    plan->choices.clear();
+    for (PlanStep& step : plan->steps) step.predicted_us = step.floor_us = step.measured_us = 0;
+  }
+  return a == b;
+}
+
+}  // namespace
+
+void TuningRun::note_choices() {
+  for (std::size_t problem = 0; problem < tuners_.size(); ++problem) {
+    KernelChoice& choice = choices_.emplace_back();
+    choice.device = tools_of(problems_.group[problem]).device_name;
+    choice.problem = tuners_[problem]->name();
+    choice.config = choice.alone_config = config_text(chosen_[problem].tile);
+    choice.source_hash = source_identity(chosen_[problem].source, tools_.compiler);
+    for (std::size_t group = 0; group < problems_.problem_of_group.size(); ++group)  // one step each, in this order
+      if (problems_.problem_of_group[group] == static_cast<int>(problem))
+        choice.steps.push_back(static_cast<int>(group));
+  }
+}
+
+void TuningRun::note_choice_in_context(std::size_t problem, double alone_plan_us, double chosen_plan_us) {
+  KernelChoice& choice = choices_[problem];
+  choice.config = config_text(chosen_[problem].tile);
+  choice.source_hash = source_identity(chosen_[problem].source, tools_.compiler);
+  choice.alone_plan_us = alone_plan_us;
+  choice.chosen_plan_us = chosen_plan_us;
+}
+
+int TuningRun::predicted_share() const {
+  if (division_.shares.empty()) return 0;
+  return search_share(division_.shares, division_.first_share, static_cast<int>(division_.shares.size()),
+                      [&](int share) { return make_plan(chosen_, share).figures.latency_us; })
+      .share;
+}
+
+void TuningRun::choose_schedule(const EarlierSchedule* begun) {
+  if (tools_.measurer == nullptr) {
+    variant_.first_share = predicted_share();
+    return;
+  }
+  show("choose", "the schedule", true);
+  const auto start = Clock::now();
+  timer_ = std::make_unique<PlanTimer>(*device_, request_.graph, request_.seed, measurer_->watch());
+  ScheduleChoice schedule(
+      *timer_,
+      [this](const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant) {
+        return launch_variant(make_plan(kernels, variant.first_share), kernels, variant);
+      },
+      {.budget_s = schedule_budget_s(), .max_plans = request_.schedule_plans, .stopped = [this] { return stopped(); }});
+  schedule.set_observer([this](const std::vector<ChosenKernel>& kernels, const ScheduleVariant& variant,
+                               const Plan& plan, double us) { tried_.note(kernels, variant, plan, us); });
+  variant_.first_share = division_.first_share;
+  if (begun != nullptr) take_up(*begun);
+  // Of what an earlier run tried only its result is known: another goal than latency needs more to choose from.
+  if (begun == nullptr || request_.goal != Goal{}) variant_ = schedule.choose_variant(chosen_, variant_);
+  if (std::none_of(choices_.begin(), choices_.end(), was_compared)) choose_streams(schedule);
+  for (const std::size_t problem : by_share())
+    if (!was_compared(choices_[problem])) choose_in_context(schedule, problem);
+  const auto changed = std::count_if(choices_.begin(), choices_.end(),
+                                     [](const KernelChoice& choice) { return choice.config != choice.alone_config; });
+  if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_);
+  cut_ = schedule.cut();
+  counts_.measure_s += seconds_since(start);
+  log_at(1, "{}; {} kernels chosen in context, in {:.1f} s{}", variant_text(variant_), changed, seconds_since(start),
+         cut_ ? cut_text(*cut_) : "");
+}
+
+void TuningRun::choose_streams(ScheduleChoice& schedule) {
+  if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
+  if (request_.mode != ExecutionMode::paired)
+    variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
+}
+
+void TuningRun::take_up(const EarlierSchedule& begun) {
+  chosen_ = begun.kernels;
+  variant_ = begun.variant;
+  for (std::size_t problem = 0; problem < choices_.size(); ++problem) {
+    const KernelChoice& before = begun.plan.choices[problem];
+    note_choice_in_context(problem, before.alone_plan_us, before.chosen_plan_us);
+  }
+  const PlanFigures& figures = begun.plan.figures;
+  tried_.at(tried_.note(chosen_, variant_, begun.plan, figures.latency_us)).point.energy_mj = figures.energy_mj;
+}
+
+void TuningRun::choose_in_context(ScheduleChoice& schedule, std::size_t problem) {
+  std::vector<ChosenKernel> alternatives;
+  for (const KernelWinner& finalist : tuners_[problem]->finalists())
+    if (finalist.kernel.source.entry != chosen_[problem].source.entry && alternatives.size() < kAlternatives)
+      alternatives.push_back(finalist.kernel);
+  show("choose", tuners_[problem]->name(), true);
+  const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, variant_);
+  if (!turn) return;
+  if (turn->chosen > 0) chosen_[problem] = alternatives[turn->chosen - 1];
+  note_choice_in_context(problem, turn->before_us, turn->chosen_us);
+}
+
+std::optional<EarlierSchedule> TuningRun::earlier_schedule() {
+  const bool settled = std::all_of(tuners_.begin(), tuners_.end(), [](const auto& t) { return t->was_settled(); });
+  if (tools_.measurer == nullptr || !settled) return std::nullopt;
+  show("plan", "from an earlier run", true);
+  std::optional<Plan> stored = store_.find(key()).plan;
+  if (!stored || stored->provenance != Provenance::measured || !same_goal(*stored)) return std::nullopt;
+  std::optional<std::vector<ChosenKernel>> kernels = kernels_of(*stored);
+  if (!kernels) return std::nullopt;
+  for (const ScheduleVariant& variant : variants_like(*stored)) {
+    if (!division_.has(variant.first_share)) continue;
+    const Plan again = launch_variant(make_plan(*kernels, variant.first_share), *kernels, variant);
+    if (same_execution(again, *stored))
+      return EarlierSchedule{.plan = std::move(*stored), .kernels = std::move(*kernels), .variant = variant};
+  }
+  return std::nullopt;
+}
+
+void TuningRun::reuse(Plan plan) {
+  report_.plan = std::move(plan);
+  report_.reused = true;
+  note_stored_result();
+  fill_report();
+}
+
+std::optional<std::vector<ChosenKernel>> TuningRun::kernels_of(const Plan& stored) const {
+  if (stored.choices.size() != choices_.size()) return std::nullopt;
+  std::vector<ChosenKernel> kernels;
+  for (std::size_t problem = 0; problem < choices_.size(); ++problem) {
+    const KernelChoice &before = stored.choices[problem], &now = choices_[problem];
+    if (before.problem != now.problem || before.alone_config != now.alone_config) return std::nullopt;
+    for (const KernelWinner& finalist : tuners_[problem]->finalists())
+      if (config_text(finalist.kernel.tile) == before.config &&
+          source_identity(finalist.kernel.source, tools_.compiler) == before.source_hash)
+        kernels.push_back(finalist.kernel);
+    if (kernels.size() != problem + 1) return std::nullopt;
+  }
+  return kernels;
+}
+
+}  // namespace duet
