@@ -35,10 +35,10 @@ class CalibrationFile {
     const YamlNode& root = yaml_.root();
     yaml_.check_keys(root, kKeys);
     yaml_.check_version("duet_calibration");
-    Calibration calibration{.arch = text_of(root, "arch"),
-                            .date = text_of(root, "date"),
+    Calibration calibration{.arch = yaml_.text_of(root, "arch"),
+                            .date = yaml_.text_of(root, "date"),
                             .commit = yaml_.require(root, "commit").text,
-                            .held_out = text_of(root, "held_out"),
+                            .held_out = yaml_.text_of(root, "held_out"),
                             .spaces = {},
                             .families = {}};
     for (const YamlNode& space : yaml_.require(root, "spaces").items)
@@ -50,10 +50,6 @@ class CalibrationFile {
   }
 
  private:
-  std::string text_of(const YamlNode& map, std::string_view key) const {
-    return yaml_.text_of(yaml_.require(map, key));
-  }
-
   double number(const YamlNode& map, std::string_view key, double least, double most) const {
     const YamlNode& node = yaml_.require(map, key);
     double value = 0;
@@ -86,18 +82,6 @@ class CalibrationFile {
 
   YamlFields yaml_;
 };
-
-// In double quotes, with what would not stay as it is there escaped.
-std::string yaml_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const bool control = static_cast<unsigned char>(c) < ' ' || c == '\x7f';
-    out += control                 ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c))
-           : c == '"' || c == '\\' ? std::string{'\\', c}
-                                   : std::string(1, c);
-  }
-  return out + "\"";
-}
 
 std::string family_yaml(const FamilyCalibration& family) {
   std::string text = "    factors:\n";

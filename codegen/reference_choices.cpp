@@ -33,9 +33,9 @@ class ChoicesFile {
     const YamlNode& root = yaml_.root();
     yaml_.check_keys(root, kKeys);
     yaml_.check_version("duet_choices");
-    ReferenceChoices all{.arch = text_of(root, "arch"),
+    ReferenceChoices all{.arch = yaml_.text_of(root, "arch"),
                          .sm_count = sms_of(yaml_.require(root, "sm_count")),
-                         .from = text_of(root, "from"),
+                         .from = yaml_.text_of(root, "from"),
                          .choices = {}};
     const YamlNode& list = yaml_.require(root, "choices");
     if (list.kind != YamlNode::Kind::sequence)
@@ -45,9 +45,6 @@ class ChoicesFile {
   }
 
  private:
-  std::string text_of(const YamlNode& map, std::string_view key) const {
-    return yaml_.text_of(yaml_.require(map, key));
-  }
   int sms_of(const YamlNode& node) const {
     int value = 0;
     const auto [end, error] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
@@ -58,7 +55,7 @@ class ChoicesFile {
   // Both must be what this Duet knows: a typing error would otherwise never be preferred, and nobody be told.
   ReferenceChoice choice_of(const YamlNode& item) const {
     yaml_.check_keys(item, kChoiceKeys);
-    ReferenceChoice choice{.problem = text_of(item, "problem"), .tile = text_of(item, "tile")};
+    ReferenceChoice choice{.problem = yaml_.text_of(item, "problem"), .tile = yaml_.text_of(item, "tile")};
     try {
       choice.tile = config_text(parse_tile(family_name(parse_problem(choice.problem)), choice.tile));
     } catch (const Error& error) {
@@ -79,10 +76,10 @@ ReferenceChoices parse_reference_choices(std::string file, std::string_view text
 std::string reference_choices_yaml(const ReferenceChoices& all) {
   std::string text = fmt::format(
       "# Written by `duet plans why --reference`: docs/tuning.md says what it is for.\n"
-      "duet_choices: 1\narch: {}\nsm_count: {}\nfrom: \"{}\"\nchoices:\n",
-      all.arch, all.sm_count, printable(all.from));
+      "duet_choices: 1\narch: {}\nsm_count: {}\nfrom: {}\nchoices:\n",
+      all.arch, all.sm_count, yaml_string(all.from));
   for (const ReferenceChoice& choice : all.choices)
-    text += fmt::format("  - problem: \"{}\"\n    tile: \"{}\"\n", choice.problem, choice.tile);
+    text += fmt::format("  - problem: {}\n    tile: {}\n", yaml_string(choice.problem), yaml_string(choice.tile));
   return text;
 }
 

@@ -18,7 +18,7 @@ struct ReferenceChoice {
 struct ReferenceChoices {
   std::string arch;  // "sm_90"
   int sm_count = 0;
-  std::string from;  // the plan, for people: "clip-vit-b32, batch 1, f16, measured on ..."
+  std::string from;  // the plan, for people: "clip-vit-b32, batch 1, f16, NVIDIA H100 80GB HBM3"
   std::vector<ReferenceChoice> choices;
 };
 

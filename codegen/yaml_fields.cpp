@@ -42,4 +42,15 @@ void YamlFields::check_version(std::string_view key) const {
     fail_at(version, fmt::format("unknown version of the format: this Duet reads {}: 1", key));
 }
 
+std::string yaml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const bool control = static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+    out += control                 ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c))
+           : c == '"' || c == '\\' ? std::string{'\\', c}
+                                   : std::string(1, c);
+  }
+  return out + "\"";
+}
+
 }  // namespace duet

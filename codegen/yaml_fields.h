@@ -21,6 +21,7 @@ class YamlFields {
   void check_keys(const YamlNode& node, std::span<const std::string_view> known) const;
   // A scalar of 1 to 300 bytes.
   std::string text_of(const YamlNode& node) const;
+  std::string text_of(const YamlNode& map, std::string_view key) const { return text_of(require(map, key)); }
   // The root must say `key`: 1.
   void check_version(std::string_view key) const;
 
@@ -28,5 +29,8 @@ class YamlFields {
   std::string file_, advice_;
   YamlNode root_;
 };
+
+// In double quotes, with what would not stay as it is there escaped.
+std::string yaml_string(std::string_view text);
 
 }  // namespace duet

@@ -46,6 +46,12 @@ TEST(ReferenceChoices, AreReadAsTheyWereWritten) {
   EXPECT_EQ(reference_choices_yaml(read), text);
 }
 
+TEST(ReferenceChoices, WhatItIsFromMayHoldQuotes) {
+  ReferenceChoices choices = some_choices();
+  choices.from = "my \"model\" \\ of a long name that takes more than a line of sixty characters, batch 1";
+  EXPECT_EQ(parse_reference_choices("x.yaml", reference_choices_yaml(choices)).from, choices.from);
+}
+
 TEST(ReferenceChoices, ATileWithoutALaterParameterIsWrittenOut) {
   ReferenceChoices choices = some_choices();
   choices.choices[1].tile = "warps=2 block_kv=64 stages=2";
