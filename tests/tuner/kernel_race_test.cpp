@@ -159,35 +159,26 @@ TEST_F(RacedSession, FreshRunsThatEndEarlyChooseTheSame) {
   EXPECT_THAT(most->first, HasSubstr("224")) << "the smallest of the ties";
 }
 
-// Ten fast ones and a reference at `slower` times their time.
-TuneReport tune_with_reference(double slower) {
-  const TempDir folder;
-  FakeCompiler compiler;
-  TimedDevice device;
-  device.kernel_us = [&](const std::string& entry, std::size_t) {
-    return entry.find("_t1024_v1") != std::string::npos ? 5.0 * slower : plateau_us(entry);
-  };
-  TuneRequest request;
-  request.graph = add_graph();
-  request.target = "test-orin";
-  request.device = test_device();
-  request.space = wide_space();
-  request.jobs = 1;
-  request.reference = {{.problem = kProblem, .tile = "threads=1024 vectors_per_thread=1"},
-                       {.problem = "of another graph", .tile = "threads=32 vectors_per_thread=1"}};
-  PlanStore store = PlanStore::open(folder / "reference.db", PlanStore::Mode::tune);
-  const TuneReport first = TuningSession(&device, &compiler, store).tune(request);
-  const TuneReport again = TuningSession(&device, &compiler, store).tune(request);
-  EXPECT_TRUE(again.reused);
-  EXPECT_EQ(again.plan.kernels.at(0).config_text, first.plan.kernels.at(0).config_text);
-  return first;
-}
-
 TEST_F(RacedSession, WhatWasChosenBeforeIsTakenWhereItIsNear) {
   const std::string reference = "threads=1024 vectors_per_thread=1";
-  EXPECT_EQ(tune_with_reference(1.0).plan.kernels.at(0).config_text, reference);
-  EXPECT_EQ(tune_with_reference(1.05).plan.choices.at(0).alone_config, reference);
-  EXPECT_NE(tune_with_reference(1.15).plan.choices.at(0).alone_config, reference);
+  TuneRequest asked = request();
+  asked.reference = {{.problem = kProblem, .tile = reference},
+                     {.problem = "of another graph", .tile = "threads=32 vectors_per_thread=1"}};
+  // Ten fast ones and the reference at `slower` times their time.
+  const auto tuned = [&](const std::string& database, double slower) {
+    TimedDevice device;
+    device.kernel_us = [&](const std::string& entry, std::size_t) {
+      return entry.find("_t1024_v1") != std::string::npos ? 5.0 * slower : plateau_us(entry);
+    };
+    const TuneReport first = tune(device, database, asked);
+    const TuneReport again = tune(device, database, asked);
+    EXPECT_TRUE(again.reused);
+    EXPECT_EQ(again.plan.kernels.at(0).config_text, first.plan.kernels.at(0).config_text);
+    return first.plan;
+  };
+  EXPECT_EQ(tuned("as-fast.db", 1.0).kernels.at(0).config_text, reference);
+  EXPECT_EQ(tuned("near.db", 1.05).choices.at(0).alone_config, reference);
+  EXPECT_NE(tuned("far.db", 1.15).choices.at(0).alone_config, reference);
 }
 
 TEST_F(RacedSession, ASecondRunRunsNothing) {
