@@ -72,9 +72,9 @@ RoundTime round_time(const CostInputs& inputs, double resident, double active_sh
   time.smem = factors.smem * resident * work.smem_read_bytes / rates.smem_bytes;
   time.scalar = factors.scalar * resident * work.scalar_ops / rates.scalar_ops;
   // What L2 gives to all, and what an SM takes in.
-  const double given = (work.load_bytes + work.store_bytes) * active_share / kL2BytesPerClock;
-  const double taken = (work.load_bytes + work.store_bytes) / kIntakeBytesPerClock;
-  time.l2 = factors.l2 * resident * std::max(given, taken) / rates.clocks;
+  const double bytes = work.load_bytes + work.store_bytes;
+  const double clocks = std::max(bytes * active_share / kL2BytesPerClock, bytes / kIntakeBytesPerClock);
+  time.l2 = factors.l2 * resident * clocks / rates.clocks;
   time.latency = std::max(work.iterations, 1) * latency_us / std::max(work.loads_ahead, 1);
   time.chain =
       (crowding * (factors.sync * work.sync_clocks + factors.math * work.math_clocks + factors.rows * work.row_clocks) +
