@@ -161,7 +161,8 @@ KernelFigures KernelSuite::time_kernel(const Graph& graph, const LoweredGroup& g
 }
 
 std::vector<KernelFigures> KernelSuite::time_kernels(const Graph& graph, const Plan& plan) {
-  const Lowering lowering = lower(graph, fuse(graph, rules_of(plan.key.variant)));
+  const FusedGraph fused = fuse_graph(graph, rules_of(plan.key.variant));
+  const Lowering lowering = lower(fused.graph, fused.groups);
   std::map<std::string, const LoweredGroup*> group_of_step;
   for (const LoweredGroup& group : lowering.groups) group_of_step[group.group.name] = &group;
 
@@ -174,7 +175,8 @@ std::vector<KernelFigures> KernelSuite::time_kernels(const Graph& graph, const P
            plan.key.variant);
     const LoweredGroup& group = *found->second;
     const auto [at, is_new] = seen.emplace(std::pair(problem_text(group.spec), step.kernel), all.size());
-    if (is_new) all.push_back(time_kernel(graph, group, step, plan.kernels[static_cast<std::size_t>(step.kernel)]));
+    if (is_new)
+      all.push_back(time_kernel(fused.graph, group, step, plan.kernels[static_cast<std::size_t>(step.kernel)]));
     ++all[at->second].count;
   }
   return all;

@@ -58,7 +58,8 @@ std::vector<GeneratedKernel> generate_kernels(const Graph& graph, const Generate
                                               const DeviceSpec& device) {
   const FusionRules rules = flags.unfused ? FusionRules::none() : FusionRules{};
   const SearchSpace space = load_search_space(find_data_file("schedules", flags.space));
-  const Lowering lowering = lower(graph, fuse(graph, rules));
+  const FusedGraph fused = fuse_graph(graph, rules);
+  const Lowering lowering = lower(fused.graph, fused.groups);
   std::vector<GeneratedKernel> kernels;
   std::map<std::string, std::size_t> by_problem, by_entry;
   for (const LoweredGroup& group : lowering.groups) {

@@ -185,7 +185,7 @@ const char* outside_warp_limits(const GemmConfig& config, const SearchSpace& spa
   const int warps = config.tile.warps_m * config.tile.warps_n;  // of a set
   const int block = config.tile.block_m * config.tile.block_n;
   // A quarter of the largest tile fits the registers, but for the row statistics of a layer norm.
-  if (block / warps > std::max(limits.max_warp_elements, config.op.layer_norm ? 0 : block / 4))
+  if (block / warps > std::max(limits.max_warp_elements, config.sums_rows() ? 0 : block / 4))
     return "too few warps for the tile in this space";
   if (!config.tma() && config.stage_bytes() > kMaxCopiesPerThread * 16 * config.threads())
     return "too few warps to load the tile";

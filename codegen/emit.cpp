@@ -71,9 +71,11 @@ OpText op_text(const GemmOp& op) {
   text.set("b", "GemmB", op.b, op.b != GemmB::n_by_k);
   text.set("constant_b", op.constant_b, "dynamic_b");
   text.set("layer_norm", op.layer_norm);
+  text.set("reads_row_sums", op.reads_row_sums);
   text.set("bias", op.bias);
   text.set("activation", "Activation", op.activation, op.activation != Activation::none);
   text.set("residual", op.residual);
+  text.set("writes_row_sums", op.writes_row_sums);
   text.set("patch_copy_bytes", op.patch_copy_bytes, op.a == GemmA::patches ? "copy" : "");
   return text;
 }
@@ -108,6 +110,7 @@ OpText op_text(const EmbeddingOp& op) {
   text.set("class_token", op.class_token);
   text.set("position", op.position);
   text.set("layer_norm", op.layer_norm);
+  text.set("writes_row_sums", op.writes_row_sums);
   return text;
 }
 OpText op_text(const HeadOp& op) {

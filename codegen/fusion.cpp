@@ -22,6 +22,7 @@ constexpr RuleField kRules[] = {
     {"epilogue", &FusionRules::epilogue}, {"attention", &FusionRules::attention},
     {"patches", &FusionRules::patches},   {"embedding", &FusionRules::embedding},
     {"head", &FusionRules::head},         {"pointwise", &FusionRules::pointwise},
+    {"row_sums", &FusionRules::row_sums},
 };
 
 // Regions before products: a head or an embedding takes its norm and projection whole.
@@ -136,6 +137,12 @@ std::vector<FusedGroup> fuse(const Graph& graph, const FusionRules& rules) {
   }
   make_names_unique(groups);
   return groups;
+}
+
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules) {
+  std::vector<FusedGroup> groups = fuse(graph, rules);
+  if (!rules.row_sums) return {.graph = graph, .groups = std::move(groups)};
+  return share_row_sums(graph, std::move(groups));
 }
 
 Graph extract_group(const Graph& graph, const FusedGroup& group) {

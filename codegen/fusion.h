@@ -19,6 +19,7 @@ struct FusionRules {
   bool embedding = true;   // token rows, class token, position and the first norm become one kernel
   bool head = true;        // pooling, norm, projection and normalisation become one kernel
   bool pointwise = true;   // element-wise ops left over are chained
+  bool row_sums = true;    // what writes the rows of a folded layer norm also leaves their sums
 
   static FusionRules none();
   bool operator==(const FusionRules&) const = default;
@@ -36,8 +37,21 @@ struct FusedGroup {
   bool operator==(const FusedGroup&) const = default;
 };
 
-// Groups cover every node once and are in an order that respects dependencies.
+// Groups cover every node once and are in an order that respects dependencies. All rules but row_sums, which needs
+// nodes that the graph does not have.
 std::vector<FusedGroup> fuse(const Graph& graph, const FusionRules& rules);
+
+// The graph with the nodes that rules add, and its groups.
+struct FusedGraph {
+  Graph graph;
+  std::vector<FusedGroup> groups;
+};
+// All rules: fuse(), and then share_row_sums() where it is asked for.
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules);
+// A row_sums node in every group that writes rows which another group normalises on their way into a product, and can
+// add them up on their way out: a matrix product with its epilogue, or an embedding.
+FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups);
+
 // A graph of one group alone: the group's inputs are its inputs. For verifying and timing one kernel.
 Graph extract_group(const Graph& graph, const FusedGroup& group);
 

@@ -97,6 +97,8 @@ std::string_view op_name(OpKind op) {
       return "add";
     case OpKind::layer_norm:
       return "layer_norm";
+    case OpKind::row_sums:
+      return "row_sums";
     case OpKind::gather:
       return "gather";
     case OpKind::prepend_token:
@@ -164,6 +166,14 @@ std::vector<NodeId> consumers(const Graph& graph, ValueId value) {
     if (std::find(inputs.begin(), inputs.end(), value) != inputs.end()) found.push_back(static_cast<NodeId>(node));
   }
   return found;
+}
+
+bool is_row_sums(const Graph& graph, ValueId value) {
+  const NodeId producer = graph.values[static_cast<std::size_t>(value)].producer;
+  if (producer != kNone) return graph.nodes[static_cast<std::size_t>(producer)].op == OpKind::row_sums;
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    return node.op == OpKind::layer_norm && node.inputs.size() == 2 && node.inputs[1] == value;
+  });
 }
 
 }  // namespace duet

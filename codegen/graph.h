@@ -21,7 +21,8 @@ enum class OpKind : int {
   quick_gelu,  // x sigmoid(1.702 x)
   silu,
   add,               // x + y, same shape
-  layer_norm,        // over the last dimension; [gamma], [beta]; attribute epsilon
+  layer_norm,        // x [, its row sums]: over the last dimension; [gamma], [beta]; attribute epsilon
+  row_sums,          // x (..., D) -> (tiles, rows, 2) f32: of a part of each row, its sum and its sum of squares
   gather,            // ids (B, T) -> (B, T, D) from [table] (V, D)
   prepend_token,     // (B, T, D) -> (B, T + 1, D), row 0 is [class_token] (D)
   broadcast_token,   // no input -> (B, 1, D) from [token] (D): a learned probe
@@ -37,6 +38,10 @@ enum class OpKind : int {
   similarity,        // image (Bi, P) f32, text (Bt, P) f32 -> (Bi, Bt) f32: exp([scale]) i t' + [bias] (bias optional)
 };
 std::string_view op_name(OpKind op);
+
+// Columns that a tile of row sums is of, but for the last. A kernel may cut rows otherwise: what is read are the sums
+// over all tiles.
+inline constexpr std::int64_t kRowSumColumns = 64;
 
 struct TensorType {
   Dtype dtype = Dtype::f16;
@@ -100,6 +105,8 @@ std::string graph_text(const Graph& graph);  // canonical, for golden files and 
 std::string graph_hash(
     const Graph& graph);  // of everything but batch, precision and line numbers; two batches of a model share it
 std::vector<NodeId> consumers(const Graph& graph, ValueId value);
+// Whether a value is row sums: a row_sums node makes it, or a layer norm reads it as such.
+bool is_row_sums(const Graph& graph, ValueId value);
 
 // The towers: groups of nodes that depend on disjoint inputs, found by dependency analysis. Nodes that need more than
 // one tower are "joint". A tower is named by the first component of its nodes' names.

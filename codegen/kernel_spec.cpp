@@ -23,9 +23,11 @@ std::string describe(const GemmSpec& spec) {
   add_flag(text, op.b == GemmB::k_by_n, "k_by_n");
   add_flag(text, !op.constant_b, "dynamic_b");
   add_flag(text, op.layer_norm, "layer_norm");
+  add_flag(text, op.reads_row_sums, "reads_row_sums");
   add_flag(text, op.bias, "bias");
   add_flag(text, op.activation != Activation::none, enumerator(op.activation));
   if (op.residual) text += p.residual_rows == p.m ? " residual" : fmt::format(" residual_rows={}", p.residual_rows);
+  add_flag(text, op.writes_row_sums, "writes_row_sums");
   return text;
 }
 
@@ -62,6 +64,7 @@ std::string describe(const EmbeddingSpec& spec) {
   add_flag(text, op.class_token, "class_token");
   add_flag(text, op.position, "position");
   add_flag(text, op.layer_norm, "layer_norm");
+  add_flag(text, op.writes_row_sums, "writes_row_sums");
   return text;
 }
 

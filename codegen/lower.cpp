@@ -14,9 +14,9 @@ std::int64_t row_count(const Shape& shape) {
   return shape.empty() ? 1 : element_count(Shape(shape.begin(), shape.end() - 1));
 }
 
-// Images lie as callers hold them, because patches are cut out of them; so do ids and masks.
+// Images lie as callers hold them, because patches are cut out of them; so do ids and masks. Row sums are pairs.
 bool is_contiguous(const Graph& graph, ValueId value) {
-  if (value_of(graph, value).type.dtype == Dtype::i32) return true;
+  if (value_of(graph, value).type.dtype == Dtype::i32 || is_row_sums(graph, value)) return true;
   return std::any_of(graph.nodes.begin(), graph.nodes.end(),
                      [&](const Node& node) { return node.op == OpKind::patch_extract && node.inputs[0] == value; });
 }
@@ -34,8 +34,15 @@ class LayoutBuilder {
   }
 
   void place_outputs(const FusedGroup& group) {
-    if (group.outputs.size() == 1)
-      place_alone(group.outputs.front());
+    std::vector<ValueId> rows;
+    for (const ValueId value : group.outputs) {
+      if (is_row_sums(graph_, value))
+        place_alone(value);
+      else
+        rows.push_back(value);
+    }
+    if (rows.size() == 1)
+      place_alone(rows.front());
     else
       place_packed(group);
   }
@@ -56,7 +63,7 @@ class LayoutBuilder {
     const Value& info = value_of(graph_, value);
     const std::int64_t columns = info.type.shape.empty() ? 1 : info.type.shape.back();
     const bool contiguous = is_contiguous(graph_, value);
-    if (contiguous && info.producer != kNone && columns % 8 != 0)
+    if (contiguous && info.producer != kNone && columns % 8 != 0 && !is_row_sums(graph_, value))
       fail(ErrorKind::input, "value '{}': an image made by the graph needs lines of a multiple of 8 pixels, not {}",
            info.name, columns);
     const std::int64_t ld = contiguous ? columns : padded_columns(columns);

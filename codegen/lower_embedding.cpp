@@ -1,4 +1,5 @@
-// The rows a tower starts from: gather | prepend_token | broadcast_token | patch_extract, [add_position] [layer_norm].
+// The rows a tower starts from: gather | prepend_token | broadcast_token | patch_extract, [add_position] [layer_norm]
+// [row_sums].
 #include <cstddef>
 
 #include "codegen/lower_group.h"
@@ -62,6 +63,9 @@ void set_step(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec) {
     spec.params.epsilon = node.attributes.epsilon;
     lowering.weight(offsetof(EmbeddingParams, gamma), lowering.vector_recipe(node, "gamma"));
     lowering.weight(offsetof(EmbeddingParams, beta), lowering.vector_recipe(node, "beta"));
+  } else if (node.op == OpKind::row_sums) {
+    spec.op.writes_row_sums = true;
+    lowering.write(offsetof(EmbeddingParams, row_sums_out), node.output);
   } else {
     lowering.unsupported("an embedding does not take in '{}'", node.name);
   }
@@ -71,7 +75,8 @@ void set_step(GroupLowering& lowering, const Node& node, EmbeddingSpec& spec) {
 
 EmbeddingSpec lower_embedding(GroupLowering& lowering) {
   const std::vector<const Node*> nodes = lowering.nodes();
-  const ValueId out = nodes.back()->output;
+  const Node& last = *nodes.back();
+  const ValueId out = last.op == OpKind::row_sums ? last.inputs[0] : last.output;
   EmbeddingSpec spec;
   spec.op.dtype = lowering.precision();
   spec.params.batch = lowering.extent(out, 0);

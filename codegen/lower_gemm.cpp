@@ -1,4 +1,4 @@
-// Matrix products: [patch_extract | layer_norm] matmul+ [bias_add] [activation] [add | add_position].
+// Matrix products: [patch_extract | layer_norm] matmul+ [bias_add] [activation] [add | add_position] [row_sums].
 #include <cstddef>
 
 #include "codegen/lower_group.h"
@@ -13,7 +13,8 @@ struct Product {
   std::vector<const Node*> biases;  // by matmul; null where there is none
   const Node* activation = nullptr;
   const Node* add = nullptr;  // add or add_position
-  ValueId result = kNone;     // of the last node
+  const Node* row_sums = nullptr;
+  ValueId result = kNone;  // of the last node but row_sums
 
   bool any_bias() const {
     for (const Node* bias : biases)
@@ -31,8 +32,11 @@ struct Product {
 Product find_parts(const GroupLowering& lowering) {
   Product product;
   for (const Node* node : lowering.nodes()) {
-    product.result = node->output;
+    if (node->op != OpKind::row_sums) product.result = node->output;
     switch (node->op) {
+      case OpKind::row_sums:
+        product.row_sums = node;
+        break;
       case OpKind::patch_extract:
         product.patches = node;
         break;
@@ -59,7 +63,8 @@ Product find_parts(const GroupLowering& lowering) {
     product.biases.push_back(bias != nullptr && bias->op == OpKind::bias_add ? bias : nullptr);
   }
   const bool packed = product.matmuls.size() > 1;
-  if (packed && (product.patches != nullptr || product.activation != nullptr || product.add != nullptr))
+  if (packed && (product.patches != nullptr || product.activation != nullptr || product.add != nullptr ||
+                 product.row_sums != nullptr))
     lowering.unsupported("packed products take only a layer norm and biases");
   if (product.patches != nullptr && product.norm != nullptr)
     lowering.unsupported("patches cannot be normalised on their way into a product");
@@ -139,6 +144,11 @@ void set_folded_weights(GroupLowering& lowering, const Product& product, GemmSpe
 
   spec.op.layer_norm = spec.op.bias = true;
   spec.params.layer_norm_epsilon = product.norm->attributes.epsilon;
+  if (product.norm->inputs.size() == 2) {
+    spec.op.reads_row_sums = true;
+    spec.params.row_sum_tiles = lowering.extent(product.norm->inputs[1], 0);
+    lowering.read(offsetof(GemmParams, row_sums_in), product.norm->inputs[1]);
+  }
   spec.params.ldb = static_cast<int>(matrix.ld);
   spec.params.n = static_cast<int>(matrix.rows);
   lowering.weight(offsetof(GemmParams, b), std::move(matrix));
@@ -202,6 +212,10 @@ GemmSpec lower_product(GroupLowering& lowering) {
   const ValueId result = packed ? first_part : product.result;
   spec.params.ldc = lowering.matrix(result).ld;
   lowering.write(offsetof(GemmParams, c), result);
+  if (product.row_sums != nullptr) {
+    spec.op.writes_row_sums = true;
+    lowering.write(offsetof(GemmParams, row_sums_out), product.row_sums->output);
+  }
   lowering.scratch(offsetof(GemmParams, workspace), OperandKind::workspace);
   lowering.scratch(offsetof(GemmParams, counters), OperandKind::counters);
   return spec;

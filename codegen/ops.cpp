@@ -35,7 +35,8 @@ constexpr OpRow kOpTable[] = {
     {OpKind::quick_gelu, 1, 1, {}, {}},
     {OpKind::silu, 1, 1, {}, {}},
     {OpKind::add, 2, 2, {}, {}},
-    {OpKind::layer_norm, 1, 1, {"gamma", "beta"}, {}},
+    {OpKind::layer_norm, 1, 2, {"gamma", "beta"}, {}},
+    {OpKind::row_sums, 1, 1, {}, {}},
     {OpKind::gather, 1, 1, {"table"}, {}},
     {OpKind::prepend_token, 1, 1, {"class_token"}, {}},
     {OpKind::broadcast_token, 0, 0, {"token"}, {}},
@@ -202,7 +203,20 @@ Shape row_weight_shape(const Graph& graph, const Node& node, std::initializer_li
 Shape layer_norm_shape(const Graph& graph, const Node& node) {
   if (!(node.attributes.epsilon > 0.0f && node.attributes.epsilon < 1.0f))
     fail(ErrorKind::input, "epsilon {} must lie between 0 and 1", node.attributes.epsilon);
-  return row_weight_shape(graph, node, {"gamma", "beta"});
+  const Shape shape = row_weight_shape(graph, node, {"gamma", "beta"});
+  if (node.inputs.size() == 2) {
+    const TensorType& sums = input_type(graph, node, 1);
+    const std::int64_t rows = element_count(shape) / shape.back();
+    if (sums.dtype != Dtype::f32 || sums.shape.size() != 3 || sums.shape[1] != rows || sums.shape[2] != 2)
+      fail(ErrorKind::input, "layer_norm of {} rows cannot read row sums {}", rows, type_text(sums));
+  }
+  return shape;
+}
+
+Shape row_sums_shape(const Graph& graph, const Node& node) {
+  const Shape& shape = activation(graph, node, 0, 0);
+  const std::int64_t columns = shape.back();
+  return {(columns + kRowSumColumns - 1) / kRowSumColumns, element_count(shape) / columns, 2};
 }
 
 Shape add_shape(const Graph& graph, const Node& node) {
@@ -320,6 +334,8 @@ Shape infer_shape(const Graph& graph, const Node& node) {
       return add_shape(graph, node);
     case OpKind::layer_norm:
       return layer_norm_shape(graph, node);
+    case OpKind::row_sums:
+      return row_sums_shape(graph, node);
     case OpKind::gather:
       return gather_shape(graph, node);
     case OpKind::prepend_token:
@@ -392,7 +408,8 @@ TensorType infer_type(const Graph& graph, const Node& node) {
   const OpRow& row = op_row(node.op);
   check_inputs(graph, node, row);
   check_weights(node, row);
-  const bool f32_result = node.op == OpKind::l2_normalize || node.op == OpKind::similarity;
+  const bool f32_result =
+      node.op == OpKind::l2_normalize || node.op == OpKind::similarity || node.op == OpKind::row_sums;
   TensorType type{.dtype = f32_result ? Dtype::f32 : graph.precision, .shape = infer_shape(graph, node)};
   if (element_count(type.shape) > kMaxElements)
     fail(ErrorKind::input, "the result {} has more than {} elements", shape_text(type.shape), kMaxElements);
@@ -412,6 +429,8 @@ double node_flops(const Graph& graph, const Node& node) {
       const Shape& p = input_type(graph, node, 0).shape;
       return 2 * count(result) * static_cast<double>(p[3]);
     }
+    case OpKind::row_sums:
+      return 3 * count(input_type(graph, node, 0).shape);  // sum, square, sum
     case OpKind::pool:
       return node.attributes.pool == PoolKind::mean ? count(input_type(graph, node, 0).shape) : 0;
     case OpKind::similarity:

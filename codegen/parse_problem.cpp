@@ -125,6 +125,7 @@ GemmSpec parse_gemm(ProblemText& text) {
   if (text.take("k_by_n")) op.b = GemmB::k_by_n;
   op.constant_b = !text.take("dynamic_b");
   op.layer_norm = text.take("layer_norm");
+  op.reads_row_sums = text.take("reads_row_sums");
   op.bias = text.take("bias");
   op.activation = text.take_enumerator(Activation::silu, 1).value_or(Activation::none);
   // The longer word first: with '_' for spaces it begins like the shorter.
@@ -133,6 +134,8 @@ GemmSpec parse_gemm(ProblemText& text) {
     op.residual = true;
     p.residual_rows = p.m;
   }
+  op.writes_row_sums = text.take("writes_row_sums");
+  if (op.reads_row_sums) p.row_sum_tiles = ceil_div(p.k, static_cast<int>(kRowSumColumns));
   p.lda = padded(p.k);
   p.ldb = padded(op.b == GemmB::k_by_n ? p.n : p.k);
   p.ldc = p.ld_residual = padded(p.n);
@@ -195,6 +198,7 @@ EmbeddingSpec parse_embedding(ProblemText& text) {
   op.class_token = text.take("class_token");
   op.position = text.take("position");
   op.layer_norm = text.take("layer_norm");
+  op.writes_row_sums = text.take("writes_row_sums");
   p.ld = padded(p.columns);
   return spec;
 }

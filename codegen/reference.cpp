@@ -203,6 +203,12 @@ class Evaluator {
     return x;
   }
 
+  Floats row_sums(const Node& node) const {
+    Floats out = result_of(node);
+    reference::row_sums(floats(node, 0), input_shape(node, 0).back(), out);
+    return out;
+  }
+
   Floats add_weight(const Node& node, std::string_view role) {
     Floats x = take(node);
     reference::add_repeated(x, weight(node, role));
@@ -309,6 +315,8 @@ class Evaluator {
         return add(node);
       case OpKind::layer_norm:
         return layer_norm(node);
+      case OpKind::row_sums:
+        return row_sums(node);
       case OpKind::gather:
         return gather(node);
       case OpKind::prepend_token:

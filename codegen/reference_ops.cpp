@@ -145,6 +145,24 @@ void layer_norm(std::span<float> x, std::span<const float> gamma, std::span<cons
   });
 }
 
+void row_sums(std::span<const float> x, std::int64_t columns, std::span<float> out) {
+  const std::int64_t rows = static_cast<std::int64_t>(x.size()) / columns;
+  std::size_t at = 0;
+  for (std::int64_t begin = 0; begin < columns; begin += kRowSumColumns) {
+    const std::int64_t end = std::min(begin + kRowSumColumns, columns);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      double sum = 0, squares = 0;
+      for (std::int64_t column = begin; column < end; ++column) {
+        const double value = x[static_cast<std::size_t>(row * columns + column)];
+        sum += value;
+        squares += value * value;
+      }
+      out[at++] = static_cast<float>(sum);
+      out[at++] = static_cast<float>(squares);
+    }
+  }
+}
+
 void l2_normalize(std::span<float> x, std::int64_t columns) {
   for_each_row(x, columns, [&](float* row) {
     double squares = 0;

@@ -30,6 +30,8 @@ void add(std::span<float> x, std::span<const float> y);
 // x[i] += table[i mod table.size()]: bias and position.
 void add_repeated(std::span<float> x, std::span<const float> table);
 void layer_norm(std::span<float> x, std::span<const float> gamma, std::span<const float> beta, float epsilon);
+// out (tiles, rows, 2): sum and sum of squares of every kRowSumColumns columns of x (rows, columns).
+void row_sums(std::span<const float> x, std::int64_t columns, std::span<float> out);
 void l2_normalize(std::span<float> x, std::int64_t columns);
 // A row of minus infinities becomes zeros: a query that may attend to nothing.
 void softmax(std::span<float> x, std::int64_t columns);

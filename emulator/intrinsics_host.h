@@ -216,8 +216,9 @@ DUET_DEVICE void st_global_vec16(void* dst, Vec16 value) { host::store_global(ds
 DUET_DEVICE u32 ld_global_u32(const void* src) { return host::load_global<u32>(src); }
 DUET_DEVICE u16 ld_global_u16(const void* src) { return host::load_global<u16>(src); }
 DUET_DEVICE void st_global_u32(void* dst, u32 value) { host::store_global(dst, value); }
+DUET_DEVICE void st_global_vec8(void* dst, Vec8 value) { host::store_global(dst, value); }
 DUET_DEVICE void st_global_u16(void* dst, u16 value) { host::store_global(dst, value); }
-DUET_DEVICE float ld_global_coherent_f32(const float* src) { return host::load_global<float>(src); }
+DUET_DEVICE Vec8 ld_global_coherent_vec8(const void* src) { return host::load_global<Vec8>(src); }
 DUET_DEVICE Vec16 ld_global_coherent_vec16(const void* src) { return host::load_global<Vec16>(src); }
 DUET_DEVICE void prefetch_l2(const void*) {}
 

@@ -6,6 +6,7 @@
 
 #include "templates/common/grid_block.cuh"
 #include "templates/common/row.cuh"
+#include "templates/common/row_sums.cuh"
 #include "templates/embedding_config.h"
 
 namespace duet {
@@ -101,17 +102,37 @@ class PatchSource {
 };
 
 // ---- a row of any source
+// Writes finish(column, elements) and, where they are asked for, the sums of what it wrote.
+template <class Config, class Team, class Row, class Finish>
+DUET_DEVICE void write_finished_row(Team& team, const Row& row, const EmbeddingParams& params, int index,
+                                    const Finish& finish) {
+  constexpr bool kWritesSums = Config::value.op.writes_row_sums;  // named outside the lambda: NVRTC 13 refuses a struct
+  RowSums sums{0.0f, 0.0f};
+  store_row<Config::value.op.dtype>(team, row, params.out, index, params.ld, [&](int column, const Float8& x) {
+    const Float8 y = finish(column, x);
+    if constexpr (kWritesSums) {
+      const Float8 inside = keep_first(y, params.columns - column, 0.0f);
+      sums = add_row_sums(sums, RowSums{sum8(inside), dot8(inside, inside, 0.0f)});
+    }
+    return y;
+  });
+  if constexpr (kWritesSums) {
+    const RowSums total{team.sum(sums.sum), team.sum(sums.sum_squares)};
+    if (team.lane() == 0) store_row_sums(params.row_sums_out + 2 * static_cast<i64>(index), total);
+  }
+}
+
 template <class Config, class Team, class Source>
 DUET_DEVICE void write_embedding_row(Team& team, const Source& source, const EmbeddingParams& params, int index) {
   constexpr EmbeddingConfig kConfig = Config::value;
   const Row<Team, kConfig.tile.cached_vectors, Source> row(source, team.lane(), params.columns, 0.0f);
   if constexpr (kConfig.op.layer_norm) {
     const RowMoments moments = row_moments(team, row, params.epsilon);
-    store_row<kConfig.op.dtype>(team, row, params.out, index, params.ld, [&](int column, const Float8& x) {
+    write_finished_row<Config>(team, row, params, index, [&](int column, const Float8& x) {
       return normalize8(x, moments, params.gamma, params.beta, column, params.columns);
     });
   } else {
-    store_row<kConfig.op.dtype>(team, row, params.out, index, params.ld, [](int, const Float8& x) { return x; });
+    write_finished_row<Config>(team, row, params, index, [](int, const Float8& x) { return x; });
   }
 }
 

@@ -17,6 +17,7 @@ struct EmbeddingOp {
   bool class_token = false;
   bool position = false;
   bool layer_norm = false;
+  bool writes_row_sums = false;  // the sums and sums of squares of `out`'s rows, for the layer norm that follows
 };
 
 struct EmbeddingTile {
@@ -39,7 +40,7 @@ constexpr const char* embedding_infeasible(const EmbeddingConfig& config) {
   const EmbeddingTile& tile = config.tile;
   if (op.dtype != Dtype::f16 && op.dtype != Dtype::bf16) return "elements must be f16 or bf16";
   if (op.class_token && op.source != EmbeddingSource::sequence) return "only a sequence takes a class token";
-  if (op.source == EmbeddingSource::patches && (op.position || op.layer_norm))
+  if (op.source == EmbeddingSource::patches && (op.position || op.layer_norm || op.writes_row_sums))
     return "patches take no position or norm";
   if (tile.warps_per_row < 1 || tile.rows_per_block < 1) return "warps_per_row and rows_per_block must be at least 1";
   if (tile.warps_per_row > 32 || tile.rows_per_block > 32 || config.threads() > 1024) return "more than 1024 threads";
@@ -65,6 +66,7 @@ struct EmbeddingParams {
   const float* gamma;
   const float* beta;
   void* out;
+  float* row_sums_out;                         // (batch * tokens) pairs
   int batch, tokens, columns, ld, vocabulary;  // tokens: of `out`; patches: the patches of an image
   float epsilon;
   int channels, image_h, image_w, patch;  // patches: columns = channels * patch * round_up(patch, 8)

@@ -6,6 +6,7 @@
 #include "templates/common/quad.cuh"
 #include "templates/common/row_statistics.cuh"
 #include "templates/common/tile_groups.cuh"
+#include "templates/common/written_row_sums.cuh"
 
 namespace duet {
 
@@ -67,8 +68,9 @@ class GemmEpilogue {
     return norms;
   }
 
-  // Writes C of a group from its sums. By all lanes.
-  DUET_DEVICE void finish(const Group& group, Float8 x, const RowNorms<Shape>& norms) const {
+  // Writes C of a group from its sums, and adds it to the rows' sums. By all lanes.
+  DUET_DEVICE void finish(const Group& group, Float8 x, const RowNorms<Shape>& norms,
+                          WrittenRowSums<Shape>& row_sums) const {
     if constexpr (Shape::kOp.layer_norm) normalise(group, x, norms);
     if constexpr (Shape::kOp.bias) add_bias(group, x);
     DUET_UNROLL
@@ -76,6 +78,7 @@ class GemmEpilogue {
     if constexpr (Shape::kOp.residual) x = add8(x, unpack8<Shape::kDtype>(residual_of(group)));
     // Only the last tile of a row has columns beyond C, which are written as zeros.
     if (place_.column0 + Shape::kBlockN > params_.n) clear_beyond(group, x);
+    row_sums.add(group, x);
     Vec16 chunk = pack8<Shape::kDtype>(x);
     regroup(chunk);
     store(group, chunk);

@@ -141,16 +141,20 @@ template <class Shape>
 DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
                              const TileSums<Shape>& sums, const RowStatistics<Shape>& statistics, SmemAddr smem) {
   using Group = TileGroup<Shape>;
+  WrittenRowSums<Shape> row_sums(params, place, smem);
   if constexpr (Shape::kSplits > 1) {
     const SplitK<Shape> split(params, place, smem);
     split.store(sums, statistics);
     if (!split.is_last()) return;
-    const RowNorms<Shape> norms = epilogue.norms([&](int row) { return split.row_sums(row); });
-    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, split.sum(group), norms); });
+    const RowNorms<Shape> norms =
+        epilogue.norms([&](int row) { return Shape::kSumsRows ? split.row_sums(row) : statistics.total(row); });
+    for_each_group<Shape>(place,
+                          [&](const Group& group) { epilogue.finish(group, split.sum(group), norms, row_sums); });
   } else {
     const RowNorms<Shape> norms = epilogue.norms([&](int row) { return statistics.total(row); });
-    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, sums.sum(group), norms); });
+    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, sums.sum(group), norms, row_sums); });
   }
+  row_sums.finish();
 }
 
 // From the main loop's accumulators to C.
@@ -159,7 +163,8 @@ DUET_DEVICE void multiply(const GemmParams& params, const GemmPlace& place, cons
                           const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
   float acc[Shape::kM][Shape::kN][4];  // (warp_m, warp_n)
   clear_accumulators(acc);
-  RowStatistics<Shape> statistics(smem, place);
+  RowStatistics<Shape> statistics(params, place, smem);
+  statistics.ask();
   mainloop.run(acc, statistics);
   statistics.publish();
   sync_math<Shape>();  // the stages are free, the epilogue's operands and the warps' sums have arrived

@@ -31,8 +31,11 @@ struct GemmOp {
   bool constant_b = true;  // B is a weight: it may be read before the kernel that writes A has ended
   // The rows of A are layer-normalised. The scale is folded into B and the shift into bias (weight recipe
   // `fold_layer_norm`), so that C = act( rstd[m] (acc - mean[m] fold_sum[n]) + bias[n] ), mean and rstd being
-  // computed from A on its way through the kernel.
+  // computed from A on its way through the kernel, or with `reads_row_sums` from what the kernel before has left.
   bool layer_norm = false;
+  bool reads_row_sums = false;
+  // The sums and sums of squares of C's rows are left to the kernels that normalise them (see GemmParams).
+  bool writes_row_sums = false;
   bool bias = false;
   Activation activation = Activation::none;
   bool residual = false;
@@ -73,9 +76,14 @@ struct GemmConfig {
   constexpr int accumulators() const { return warp_m() * warp_n() / 32; }
   // Two sets of operand fragments, so that one is loaded while the other is multiplied. Warpgroup products have none.
   constexpr int fragment_registers() const { return wgmma() ? 0 : 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
-  // Two sums of two rows a lane, or the accumulators of three products.
+  // Whether the main loop adds up the rows of A.
+  constexpr bool sums_rows() const { return op.layer_norm && !op.reads_row_sums; }
+  // Pairs of row sums that a thread asks for before the main loop and adds up after it.
+  constexpr int given_row_sums() const { return op.reads_row_sums ? 8 : 1; }
+  // Two sums of two rows a lane, or the accumulators of three products; or the sums that are on their way.
   constexpr int statistics_registers() const {
-    return op.layer_norm ? warp_m() / 16 * (statistics_by_products() ? 12 : 4) : 0;
+    if (op.reads_row_sums) return 2 * given_row_sums();
+    return sums_rows() ? warp_m() / 16 * (statistics_by_products() ? 12 : 4) : 0;
   }
   // Patches: addresses in the image. A 64x64 warp tile, at 232 without them, spills on sm_87.
   constexpr int patch_registers() const { return op.a == GemmA::patches ? 24 : 0; }
@@ -85,7 +93,7 @@ struct GemmConfig {
     return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + 40;
   }
 
-  // ---- shared memory, in this order: stages, residual, statistics, column terms, flag
+  // ---- shared memory, in this order: stages, residual, statistics, column terms, flag, barriers, row sums of C
   constexpr int a_stage_bytes() const { return tile.block_m * tile.block_k * 2; }
   constexpr int b_stage_bytes() const { return tile.block_n * tile.block_k * 2; }
   constexpr int stage_bytes() const { return a_stage_bytes() + b_stage_bytes(); }
@@ -102,16 +110,27 @@ struct GemmConfig {
   constexpr int residual_offset() const { return pipeline_bytes(); }
   constexpr int residual_bytes() const { return op.residual ? groups_per_thread() * math_threads() * 16 : 0; }
   constexpr int statistics_offset() const { return residual_offset() + residual_bytes(); }
-  // Row sums and sums of squares, one pair per (set of warps, warp column, row).
-  constexpr int statistics_bytes() const {
-    return op.layer_norm ? tile.warps_n * tile.warps_k * tile.block_m * 2 * 4 : 0;
+  // Row sums and sums of squares, one pair per (part, row): what a set of warps or a warp column has added up of A, or
+  // what as many threads a row as there are, up to eight, have read of the sums that were left for it.
+  constexpr int statistics_parts() const {
+    if (sums_rows()) return tile.warps_n * tile.warps_k;
+    const int threads_a_row = math_threads() / tile.block_m;
+    return threads_a_row < 1 ? 1 : threads_a_row > 8 ? 8 : threads_a_row;
   }
+  constexpr int statistics_bytes() const { return op.layer_norm ? statistics_parts() * tile.block_m * 2 * 4 : 0; }
   constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
   constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
   constexpr int flag_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
   constexpr int barrier_offset() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
   // Two barriers of 8 bytes a stage, full and empty, for the tensor memory accelerator.
-  constexpr int smem_bytes() const { return barrier_offset() + (tma() ? tile.stages * 16 : 0); }
+  constexpr int row_sums_offset() const { return barrier_offset() + (tma() ? tile.stages * 16 : 0); }
+  // Of C: as the statistics, one pair per (set of warps or warp column, row), unless one warp has whole rows of the
+  // tile.
+  constexpr int row_sums_parts() const { return tile.warps_n * tile.warps_k; }
+  constexpr int row_sums_bytes() const {
+    return op.writes_row_sums && row_sums_parts() > 1 ? row_sums_parts() * tile.block_m * 2 * 4 : 0;
+  }
+  constexpr int smem_bytes() const { return row_sums_offset() + row_sums_bytes(); }
 };
 
 // What a configuration must satisfy whatever the device, stated once: the host asks gemm_infeasible(), the kernel
@@ -140,6 +159,7 @@ struct GemmConfig {
   RULE(!(c).wgmma() || ((c).tile.warps_m % 4 == 0 && (c).warp_m() == 16),                                     \
        "warpgroup products take 16 rows a warp and a multiple of 4 warps along m")                            \
   RULE(!(c).wgmma() || (c).warp_n() % 16 == 0, "warpgroup products take a multiple of 16 columns")            \
+  RULE(!(c).op.reads_row_sums || (c).op.layer_norm, "only a layer norm reads the sums of rows")               \
   RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,         \
        "patch_copy_bytes must be 4, 8 or 16")                                                                 \
   RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")              \
@@ -168,8 +188,12 @@ struct GemmParams {
   const float* bias;      // (n)
   const float* fold_sum;  // (n): the sums over k of the folded B
   const void* residual;   // (residual_rows, n), leading dimension ld_residual
-  float* workspace;       // split-K: see gemm_workspace_bytes
-  u32* counters;          // split-K: one per output tile and batch, zero before and after the launch
+  // Pairs (sum, sum of squares) of rows: of A, (row_sum_tiles, m), each tile a part of the columns, and of C, one tile
+  // for each tile of columns.
+  const float* row_sums_in;
+  float* row_sums_out;
+  float* workspace;  // split-K: see gemm_workspace_bytes
+  u32* counters;     // split-K: one per output tile and batch, zero before and after the launch
   // Weights that a later kernel reads, to be brought into L2 while this one waits for its own operands; null: none.
   const void* next_weights;
   i64 next_weights_bytes;
@@ -177,6 +201,7 @@ struct GemmParams {
   int lda, ldb, ldc, ld_residual;
   int residual_rows;
   float layer_norm_epsilon;
+  int row_sum_tiles;
   // Batched products (attention without fusion): batch index z = outer * batch_inner + inner.
   int batch, batch_inner;
   i64 a_stride_outer, a_stride_inner, b_stride_outer, b_stride_inner, c_stride_outer, c_stride_inner;
@@ -197,10 +222,10 @@ constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
   return Grid3{ceil_div(m, config.tile.block_m), ceil_div(n, config.tile.block_n), batch * config.tile.split_k};
 }
 
-// Split-K: each block of a tile leaves its groups, and with layer_norm the (sum, sum of squares) of its rows.
+// Split-K: each block of a tile leaves its groups, and where it adds up rows of A their (sum, sum of squares).
 constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
   return static_cast<i64>(config.groups_per_thread()) * config.math_threads() * 32 +
-         (config.op.layer_norm ? config.tile.block_m * 2 * 4 : 0);
+         (config.sums_rows() ? config.tile.block_m * 2 * 4 : 0);
 }
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {
   if (config.tile.split_k == 1) return 0;

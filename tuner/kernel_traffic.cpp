@@ -6,10 +6,11 @@
 namespace duet {
 namespace {
 
-constexpr double kFloat = 4;       // bytes of what stays in fp32: biases, scales and shifts
-constexpr double kNormOps = 7;     // of an element: two sums, subtraction, square, three for scale and shift
-constexpr double kL2Ops = 3;       // of an element: square, sum, division
-constexpr double kSoftmaxOps = 5;  // of a score
+constexpr double kFloat = 4;        // bytes of what stays in fp32: biases, scales and shifts
+constexpr double kRowSumBytes = 8;  // a row's sum and its sum of squares
+constexpr double kNormOps = 7;      // of an element: two sums, subtraction, square, three for scale and shift
+constexpr double kL2Ops = 3;        // of an element: square, sum, division
+constexpr double kSoftmaxOps = 5;   // of a score
 constexpr double kActivationOps = 5;
 
 double image_elements(double rows, int channels, int height, int width, int patch) {
@@ -23,7 +24,10 @@ KernelTraffic traffic_of(const GemmSpec& spec) {
   const double a = op.a == GemmA::patches ? image_elements(m, p.channels, p.image_h, p.image_w, p.patch) : m * k;
   KernelTraffic traffic;
   traffic.bytes = batch * element * (a + n * k + m * n + (op.residual ? p.residual_rows * n : 0)) +
-                  kFloat * ((op.bias ? n : 0) + (op.layer_norm ? 2 * k : 0));
+                  kFloat * ((op.bias ? n : 0) + (op.layer_norm ? 2 * k : 0)) +
+                  kRowSumBytes * m *
+                      ((op.reads_row_sums ? p.row_sum_tiles : 0) +
+                       (op.writes_row_sums ? ceil_div(p.n, static_cast<int>(kRowSumColumns)) : 0));
   traffic.flops = batch * (2 * m * n * k + (op.bias ? m * n : 0) + (op.residual ? m * n : 0) +
                            (op.activation != Activation::none ? kActivationOps * m * n : 0) +
                            (op.layer_norm ? kNormOps * m * k : 0));

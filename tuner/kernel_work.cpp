@@ -9,6 +9,7 @@ namespace duet {
 namespace {
 
 constexpr double kHalf = 2;              // bytes of an f16 or bf16 element
+constexpr double kRowSumBytes = 8;       // a row's sum and its sum of squares
 constexpr double kActivationOps = 12;    // fp32 instructions of a GELU with its exponential and reciprocal
 constexpr double kCopyOps = 5;           // addresses and the copy itself, of 16 bytes by a thread
 constexpr double kAttentionCopyOps = 6;  // the same with the head's columns
@@ -34,7 +35,7 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
     work.math_clocks += steps * 80;
   }
   // Products of one row of warps in turn, or scalar instructions.
-  if (config.op.layer_norm)
+  if (config.sums_rows())
     work.row_clocks = k_steps * fragments_m * (config.statistics_by_products() ? 6.0 / tile.warps_n : 10);
   if (!config.tma()) {
     const double a_copies = tile.block_m * tile.block_k / 8.0 / config.math_threads();
@@ -61,9 +62,11 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
     work.warpgroup_products = true;
   }
   work.scalar_ops = m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps);
-  if (spec.op.layer_norm && !config.statistics_by_products()) work.scalar_ops += m * depth * 3;
+  if (config.sums_rows() && !config.statistics_by_products()) work.scalar_ops += m * depth * 3;
+  if (spec.op.reads_row_sums) work.load_bytes += m * spec.params.row_sum_tiles * kRowSumBytes;
+  if (spec.op.writes_row_sums) work.scalar_ops += m * n * 2;
   if (!config.tma()) work.scalar_ops += (m + n) * depth / 8 * kCopyOps;
-  work.store_bytes = m * n * kHalf;
+  work.store_bytes = m * n * kHalf + (spec.op.writes_row_sums ? m * kRowSumBytes : 0);
   work.iterations = std::max(steps, 1);
   work.loads_ahead = std::max(tile.stages - 1, 1);
   add_chain(work, config);

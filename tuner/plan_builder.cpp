@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -55,6 +54,12 @@ PlanTensor plan_input(const Graph& graph, const Lowering& lowering, ValueId id) 
           .shape = value.type.shape,
           .ld = at(lowering.layouts, id).ld,
           .value_limit = input_value_limit(graph, id)};
+}
+
+// Row sums have a tile of columns for each that their writer's grid has.
+int row_sum_tiles(const LoweredGroup& writer, const KernelTile& tile) {
+  const auto* product = std::get_if<GemmSpec>(&writer.spec);
+  return product == nullptr ? 1 : ceil_div(product->params.n, std::get<GemmTile>(tile).block_n);
 }
 
 // A buffer of one output has that output's name and shape. One shared by several has the buffer's name and all its
@@ -111,6 +116,7 @@ class Builder {
 
   Plan build() {
     check_parts();
+    find_row_sum_tiles();
     make_candidates();
     place_arena();
     plan_.key = parts_.key;
@@ -121,6 +127,9 @@ class Builder {
     for (ValueId input : parts_.graph.inputs)
       if (layout(input).buffer != kNone) plan_.inputs.push_back(plan_input(parts_.graph, parts_.lowering, input));
     plan_.outputs = plan_outputs(parts_.graph, parts_.lowering, public_);
+    for (const auto& [value, tiles] : row_sum_tiles_)
+      if (const auto found = public_.outputs.find(layout(value).buffer); found != public_.outputs.end())
+        plan_.outputs[static_cast<std::size_t>(found->second)].shape.front() = tiles;
     for (std::size_t i = 0; i < groups().size(); ++i) add_step(i);
     plan_.weights = weights_.take();
     plan_.weight_bytes = weights_.bytes();
@@ -151,14 +160,45 @@ class Builder {
            count, parts_.kernel_of_group.size(), parts_.order.stream.size());
   }
 
+  void find_row_sum_tiles() {
+    for (std::size_t i = 0; i < groups().size(); ++i)
+      for (const Operand& operand : groups()[i].operands)
+        if (operand.kind == OperandKind::value && operand.written && is_row_sums(parts_.graph, operand.value))
+          row_sum_tiles_[operand.value] = row_sum_tiles(groups()[i], kernel_of(i).tile);
+  }
+
+  // What a group computes, with as many tiles of row sums as their writer leaves. Row sums that no group of this plan
+  // writes keep the number that their shape has.
+  KernelSpec spec_of(const LoweredGroup& group) const {
+    KernelSpec spec = group.spec;
+    auto* product = std::get_if<GemmSpec>(&spec);
+    if (product == nullptr || !product->op.reads_row_sums) return spec;
+    for (const Operand& operand : group.operands) {
+      if (operand.kind != OperandKind::value) continue;
+      const auto found = row_sum_tiles_.find(operand.value);
+      if (found != row_sum_tiles_.end() && !operand.written) product->params.row_sum_tiles = found->second;
+    }
+    return spec;
+  }
+
   // Groups that share a kernel differ in strides, so that each has its own parameter block.
   void make_candidates() {
     for (std::size_t i = 0; i < groups().size(); ++i) {
-      candidates_.push_back(make_candidate(groups()[i].spec, kernel_of(i).tile, device_of(i)));
+      candidates_.push_back(make_candidate(spec_of(groups()[i]), kernel_of(i).tile, device_of(i)));
       if (!candidates_.back().infeasible.empty())
         fail(ErrorKind::internal, "kernel '{}' for {}: {}", kernel_of(i).source.entry, groups()[i].group.name,
              candidates_.back().infeasible);
     }
+  }
+
+  // Of the buffer that a value lies in.
+  std::int64_t value_bytes(ValueId value) const {
+    const int buffer = layout(value).buffer;
+    if (buffer == kNone) return 0;
+    const std::int64_t bytes = at(parts_.lowering.buffers, buffer).bytes;
+    const auto tiles = row_sum_tiles_.find(value);
+    return tiles == row_sum_tiles_.end() ? bytes
+                                         : bytes / at(parts_.graph.values, value).type.shape.front() * tiles->second;
   }
 
   bool in_arena(int buffer) const { return !public_.inputs.contains(buffer) && !public_.outputs.contains(buffer); }
@@ -167,13 +207,14 @@ class Builder {
     std::vector<ArenaRequest> requests;
     std::map<int, std::size_t> request_of_buffer;
     for (std::size_t step = 0; step < groups().size(); ++step) {
-      std::set<int> touched;
+      std::map<int, std::int64_t> touched;
       for (const Operand& operand : groups()[step].operands)
-        if (operand.kind == OperandKind::value) touched.insert(layout(operand.value).buffer);
-      for (int buffer : touched) {
+        if (operand.kind == OperandKind::value)
+          touched.emplace(layout(operand.value).buffer, value_bytes(operand.value));
+      for (const auto& [buffer, bytes] : touched) {
         if (buffer == kNone || !in_arena(buffer)) continue;
         const auto [found, inserted] = request_of_buffer.emplace(buffer, requests.size());
-        if (inserted) requests.push_back({.bytes = at(parts_.lowering.buffers, buffer).bytes, .steps = {}});
+        if (inserted) requests.push_back({.bytes = bytes, .steps = {}});
         requests[found->second].steps.push_back(static_cast<int>(step));
       }
     }
@@ -309,6 +350,7 @@ class Builder {
   const PublicBuffers public_;
   Plan plan_;
   std::vector<KernelCandidate> candidates_;
+  std::map<ValueId, int> row_sum_tiles_;  // of the values that are row sums and written here
   std::map<int, std::uint64_t> buffer_offset_;
   std::vector<std::uint64_t> workspace_offset_;  // by step
   WeightLayout weights_;

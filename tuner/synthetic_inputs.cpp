@@ -7,6 +7,7 @@
 
 #include "base/convert.h"
 #include "base/error.h"
+#include "codegen/reference_ops.h"
 
 namespace duet {
 namespace {
@@ -77,6 +78,20 @@ std::optional<int> eot_token(const Graph& graph, ValueId input) {
   return std::nullopt;
 }
 
+// The rows whose sums a layer norm reads from this input, or kNone when it is no such input.
+ValueId rows_of_sums(const Graph& graph, ValueId input) {
+  for (const Node& node : graph.nodes)
+    if (node.op == OpKind::layer_norm && node.inputs.size() == 2 && node.inputs[1] == input) return node.inputs[0];
+  return kNone;
+}
+
+HostTensor sums_of_rows(const TensorType& type, const HostTensor& rows) {
+  const HostTensor x = convert(rows, Dtype::f32);
+  std::vector<float> sums(static_cast<std::size_t>(element_count(type.shape)));
+  reference::row_sums(x.floats(), row_length(rows.shape), sums);
+  return HostTensor::from_floats(type.shape, sums);
+}
+
 HostTensor synthetic_input(const Graph& graph, ValueId input, Generator& generator) {
   const TensorType& type = graph.values[static_cast<std::size_t>(input)].type;
   if (type.dtype != Dtype::i32) return random_floats(type, generator);
@@ -103,8 +118,18 @@ std::int64_t input_value_limit(const Graph& graph, ValueId input) {
 std::map<std::string, HostTensor> synthetic_inputs(const Graph& graph, std::uint64_t seed) {
   Generator generator(seed);
   std::map<std::string, HostTensor> inputs;
+  const auto value = [&](ValueId id) -> const Value& { return graph.values[static_cast<std::size_t>(id)]; };
   for (ValueId input : graph.inputs)
-    inputs.emplace(graph.values[static_cast<std::size_t>(input)].name, synthetic_input(graph, input, generator));
+    if (rows_of_sums(graph, input) == kNone)
+      inputs.emplace(value(input).name, synthetic_input(graph, input, generator));
+  for (ValueId input : graph.inputs) {
+    const ValueId rows = rows_of_sums(graph, input);
+    if (rows == kNone) continue;
+    if (!inputs.contains(value(rows).name))
+      fail(ErrorKind::internal, "row sums '{}' are an input, and their rows '{}' are not", value(input).name,
+           value(rows).name);
+    inputs.emplace(value(input).name, sums_of_rows(value(input).type, inputs.at(value(rows).name)));
+  }
   return inputs;
 }
 

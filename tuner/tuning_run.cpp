@@ -58,7 +58,8 @@ TuningRun::TuningRun(Device* device, KernelCompiler* compiler, PlanStore& store,
       observer_(observer),
       stop_(stop),
       start_(Clock::now()),
-      lowering_(lower(request.graph, fuse(request.graph, request.rules))),
+      fused_(fuse_graph(request.graph, request.rules)),
+      lowering_(lower(fused_.graph, fused_.groups)),
       order_(order_steps(lowering_, request.mode)),
       division_(divide_device(device, request.device, request.mode, lowering_, order_)),
       problems_(find_problems(lowering_, order_, division_.streams())),
@@ -135,8 +136,8 @@ Plan TuningRun::finished(Plan plan, const std::vector<ChosenKernel>& kernels, co
 void TuningRun::make_tuners() {
   show("compile", "", true);
   for (std::size_t group : problems_.group)
-    tuners_.push_back(std::make_unique<KernelTuner>(request_.graph, lowering_.groups[group], request_.space,
-                                                    tools_of(group), counts_));
+    tuners_.push_back(
+        std::make_unique<KernelTuner>(fused_.graph, lowering_.groups[group], request_.space, tools_of(group), counts_));
   for (const auto& tuner : tuners_) tuner->prepare();
 }
 
@@ -156,7 +157,7 @@ PlanKey TuningRun::key() const {
 }
 
 Plan TuningRun::make_plan(const std::vector<ChosenKernel>& kernels, int first_share) const {
-  Plan plan = build_plan({.graph = request_.graph,
+  Plan plan = build_plan({.graph = fused_.graph,
                           .lowering = lowering_,
                           .order = order_,
                           .device = request_.device,
@@ -181,7 +182,7 @@ void TuningRun::check_plan() {
   if (device_ == nullptr) return;
   show("verify", "the whole plan", true);
   const auto start = Clock::now();
-  const Verification result = verify_plan(*device_, report_.plan, request_.graph, lowering_, request_.seed);
+  const Verification result = verify_plan(*device_, report_.plan, fused_.graph, lowering_, request_.seed);
   counts_.verify_s += seconds_since(start);
   if (result.status != VerificationStatus::ok)
     fail(ErrorKind::no_result, "the plan of '{}' ({}) is not right although each kernel alone is: {}: {}",

@@ -203,6 +203,7 @@ class TuningRun {
   const std::atomic<bool>* stop_;
   Clock::time_point start_;
   Clock::time_point last_shown_{};
+  const FusedGraph fused_;  // the requested graph with what the rules add
   Lowering lowering_;
   StepOrder order_;
   SmDivision division_;  // for which kernels are tuned

@@ -29,6 +29,7 @@ struct GemmShape {
   static constexpr int kThreads = kConfig.math_threads();  // that multiply
   static constexpr bool kTma = kConfig.tma();
   static constexpr bool kWgmma = kConfig.wgmma();
+  static constexpr bool kSumsRows = kConfig.sums_rows();
   static constexpr int kM = kConfig.warp_m() / kMmaM;        // a warp's products along m
   static constexpr int kN = kConfig.warp_n() / kMmaN;        // and along n
   static constexpr int kKSteps = kBlockK / kMmaK / kWarpsK;  // and along k, per stage

@@ -1,15 +1,12 @@
-// Mean and 1/standard deviation of the rows of A, for a layer norm folded into the GEMM, from the fragments that pass
-// through registers anyway. Everything is fp32 and added in a fixed order.
+// Mean and 1/standard deviation of the rows of A, for a layer norm folded into the GEMM: from the fragments that pass
+// through registers anyway, or from what the kernel that wrote A has left. Everything is fp32 and added in a fixed
+// order.
 #pragma once
 
 #include "templates/common/gemm_block.cuh"
+#include "templates/common/row_sums.cuh"
 
 namespace duet {
-
-struct RowSums {
-  float sum;
-  float sum_squares;
-};
 
 // A warp's sums of its rows, added up by scalar instructions.
 //
@@ -43,7 +40,7 @@ class ScalarRowSums {
   }
 
   // Of row 16 i + 8 half + lane / 4, in the lanes that `holds` names. By all lanes.
-  DUET_DEVICE RowSums total(int i, int half, int) const { return sum_of_quad(sums_[2 * i + half]); }
+  DUET_DEVICE RowSums total(int i, int half, int) const { return row_sums_of_quad(sums_[2 * i + half]); }
   static DUET_DEVICE bool holds(int lane) { return lane % 4 == 0; }
 
  private:
@@ -52,16 +49,6 @@ class ScalarRowSums {
     const float high = to_float<Shape::kDtype>(static_cast<u16>(pair >> 16));
     sums.sum += low + high;
     sums.sum_squares = fused_multiply_add(low, low, fused_multiply_add(high, high, sums.sum_squares));
-  }
-
-  // Four neighbouring lanes hold one row of a fragment.
-  static DUET_DEVICE RowSums sum_of_quad(RowSums sums) {
-    DUET_UNROLL
-    for (int mask = 1; mask <= 2; mask *= 2) {
-      sums.sum += shuffle_xor(sums.sum, mask);
-      sums.sum_squares += shuffle_xor(sums.sum_squares, mask);
-    }
-    return sums;
   }
 
   RowSums sums_[Shape::kM * 2];  // rows 8i + lane / 4 of the warp's part
@@ -132,54 +119,92 @@ DUET_DEVICE RowNorm row_norm(RowSums sums, int k, float epsilon) {
   return RowNorm{mean, rsqrt_approx(variance + epsilon)};
 }
 
-// Each warp keeps sums of its own. In shared memory these are (warps_k * warps_n, block_m) pairs.
+// What a thread has asked for of the sums that were left for it: of one row of the tile, every kParts-th tile of
+// columns. The loads are on their way while the products run. All threads together cover the rows; where there are more
+// rows than threads, each has several, and they are read at the end.
 template <class Shape>
-class RowStatistics {
- public:
-  DUET_DEVICE RowStatistics(SmemAddr smem, const GemmPlace& place)
-      : smem_(smem + Shape::kConfig.statistics_offset()), place_(place) {}
+class GivenRowSums {
+  static constexpr int kParts = Shape::kConfig.statistics_parts();
+  static constexpr int kAtOnce = Shape::kConfig.given_row_sums();
 
-  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int k_tile, int k_step) {
-    if constexpr (Shape::kOp.layer_norm) sums_.add(a, k_tile * Shape::kKSteps + k_step, place_.warp_n);
+ public:
+  DUET_DEVICE explicit GivenRowSums(const GemmParams& params, const GemmPlace& place)
+      : params_(params), place_(place) {}
+
+  // When the kernel before has ended.
+  DUET_DEVICE void ask() {
+    if constexpr (Shape::kOp.reads_row_sums) load(thread_index(), 0);
   }
 
-  // Leaves the warps' sums in shared memory; complete after the block's next barrier.
+  // After the main loop: calls store(part, row, sums) for all that are this thread's.
+  template <class Store>
+  DUET_DEVICE void collect(const Store& store) {
+    for (int at = thread_index(); at < kParts * Shape::kBlockM; at += Shape::kThreads) {
+      RowSums sums{0.0f, 0.0f};
+      for (int batch = 0; batch < params_.row_sum_tiles; batch += kAtOnce * kParts) {
+        if (at != thread_index() || batch > 0) load(at, batch);
+        DUET_UNROLL
+        for (int i = 0; i < kAtOnce; ++i) sums = add_row_sums(sums, row_sums_of(asked_[i]));
+      }
+      store(at / Shape::kBlockM, at % Shape::kBlockM, sums);
+    }
+  }
+
+ private:
+  // Of the tiles from `batch` on; zeros where there is none.
+  DUET_DEVICE void load(int at, int batch) {
+    const int row = place_.row0 + at % Shape::kBlockM, part = at / Shape::kBlockM;
+    DUET_UNROLL
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int tile = batch + i * kParts + part;
+      asked_[i] = Vec8{};
+      if (part < kParts && tile < params_.row_sum_tiles && row < params_.m)
+        asked_[i] = ld_global_coherent_vec8(params_.row_sums_in + 2 * (static_cast<i64>(tile) * params_.m + row));
+    }
+  }
+
+  const GemmParams& params_;
+  const GemmPlace& place_;
+  Vec8 asked_[kAtOnce];
+};
+
+// The sums of the rows of A, by parts: each warp keeps sums of its own, or some threads a row read those that were
+// left.
+template <class Shape>
+class RowStatistics {
+  static constexpr int kParts = Shape::kConfig.statistics_parts();
+
+ public:
+  DUET_DEVICE RowStatistics(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
+      : parts_(smem + Shape::kConfig.statistics_offset()), place_(place), given_(params, place) {}
+
+  // Before the main loop, when the kernel before has ended.
+  DUET_DEVICE void ask() { given_.ask(); }
+
+  DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int k_tile, int k_step) {
+    if constexpr (Shape::kSumsRows) sums_.add(a, k_tile * Shape::kKSteps + k_step, place_.warp_n);
+  }
+
+  // After the main loop: leaves the sums in shared memory; complete after the block's next barrier.
   DUET_DEVICE void publish() {
-    if constexpr (Shape::kOp.layer_norm) {
+    if constexpr (Shape::kOp.reads_row_sums)
+      given_.collect([&](int part, int row, RowSums sums) { parts_.store(part, row, sums); });
+    if constexpr (Shape::kSumsRows) {
       DUET_UNROLL
       for (int i = 0; i < Shape::kM * 2; ++i) {
         const RowSums total = sums_.total(i / 2, i % 2, place_.lane);
         const int row = place_.warp_row + i * 8 + place_.lane / 4;
-        if (sums_.holds(place_.lane))
-          store((place_.warp_k * Shape::kWarpsN + place_.warp_n) * Shape::kBlockM + row, total);
+        if (sums_.holds(place_.lane)) parts_.store(place_.warp_k * Shape::kWarpsN + place_.warp_n, row, total);
       }
     }
   }
 
-  // The sums of a row over the warps.
-  DUET_DEVICE RowSums total(int row) const {
-    RowSums sums{0.0f, 0.0f};
-    DUET_UNROLL
-    for (int warp = 0; warp < Shape::kWarpsN * Shape::kWarpsK; ++warp) {
-      const RowSums part = load(warp * Shape::kBlockM + row);
-      sums.sum += part.sum;
-      sums.sum_squares += part.sum_squares;
-    }
-    return sums;
-  }
+  DUET_DEVICE RowSums total(int row) const { return parts_.total(row); }
 
  private:
-  DUET_DEVICE SmemAddr address(int index) const { return smem_ + static_cast<u32>(index * 8); }
-  DUET_DEVICE RowSums load(int index) const {
-    const Vec8 pair = ld_shared_vec8(address(index));
-    return RowSums{bits_to_float(pair.word[0]), bits_to_float(pair.word[1])};
-  }
-  DUET_DEVICE void store(int index, RowSums sums) const {
-    st_shared_vec8(address(index), Vec8{{float_to_bits(sums.sum), float_to_bits(sums.sum_squares)}});
-  }
-
-  SmemAddr smem_;
+  SharedRowSums<kParts, Shape::kBlockM> parts_;
   const GemmPlace& place_;
+  GivenRowSums<Shape> given_;
   typename RowSumsBy<Shape, Shape::kConfig.statistics_by_products()>::Type sums_;
 };
 

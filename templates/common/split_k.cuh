@@ -34,12 +34,10 @@ class SplitK {
         if (group.has(side)) st_global_vec16(partial + offset(group, side), side_of(sum, side));
       }
     });
-    if constexpr (Shape::kOp.layer_norm) {
+    if constexpr (Shape::kSumsRows) {
       for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads) {
         const RowSums total = statistics.total(row);
-        float* pair = partial + kGroupFloats + row * 2;
-        st_global_u32(pair, float_to_bits(total.sum));
-        st_global_u32(pair + 1, float_to_bits(total.sum_squares));
+        store_row_sums(partial + kGroupFloats + row * 2, total);
       }
     }
   }
@@ -76,9 +74,7 @@ class SplitK {
     RowSums sums{0.0f, 0.0f};
     DUET_UNROLL
     for (int split = 0; split < Shape::kSplits; ++split) {
-      const float* pair = workspace_ + split * kPartialFloats + kGroupFloats + row * 2;
-      sums.sum += ld_global_coherent_f32(pair);
-      sums.sum_squares += ld_global_coherent_f32(pair + 1);
+      sums = add_row_sums(sums, load_row_sums(workspace_ + split * kPartialFloats + kGroupFloats + row * 2));
     }
     return sums;
   }

@@ -60,7 +60,7 @@ class WgmmaMainloop {
 
   // The products leave no fragments behind: the rows are read once more, while the tensor cores are busy.
   DUET_DEVICE void add_statistics(RowStatistics<Shape>& statistics, int tile, int slot) const {
-    if constexpr (Shape::kOp.layer_norm) {
+    if constexpr (Shape::kSumsRows) {
       DUET_UNROLL
       for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
         u32 a[Shape::kM][4];

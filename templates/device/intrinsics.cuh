@@ -199,14 +199,17 @@ DUET_DEVICE u16 ld_global_u16(const void* src) {
 DUET_DEVICE void st_global_u32(void* dst, u32 value) {
   asm volatile("st.global.u32 [%0], %1;" ::"l"(dst), "r"(value) : "memory");
 }
+DUET_DEVICE void st_global_vec8(void* dst, Vec8 v) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(dst), "r"(v.word[0]), "r"(v.word[1]) : "memory");
+}
 DUET_DEVICE void st_global_u16(void* dst, u16 value) {
   asm volatile("st.global.u16 [%0], %1;" ::"l"(dst), "h"(value) : "memory");
 }
 // Reads what another block of this launch may have written (never from the non-coherent cache).
-DUET_DEVICE float ld_global_coherent_f32(const float* src) {
-  float value;
-  asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(value) : "l"(src) : "memory");
-  return value;
+DUET_DEVICE Vec8 ld_global_coherent_vec8(const void* src) {
+  Vec8 v;
+  asm volatile("ld.global.cg.v2.u32 {%0, %1}, [%2];" : "=r"(v.word[0]), "=r"(v.word[1]) : "l"(src) : "memory");
+  return v;
 }
 DUET_DEVICE Vec16 ld_global_coherent_vec16(const void* src) {
   Vec16 v;

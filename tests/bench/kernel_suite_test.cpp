@@ -19,7 +19,8 @@ class KernelSuiteTest : public testing::Test {
 
   // The first feasible candidate for every group.
   Plan plan_of(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
-    const Lowering lowering = lower(graph, fuse(graph, rules));
+    const FusedGraph fused = fuse_graph(graph, rules);
+    const Lowering lowering = lower(fused.graph, fused.groups);
     std::vector<ChosenKernel> kernels;
     for (const KernelCandidate& candidate : first_feasible(lowering, small_space(), test_device())) {
       const KernelSource source = emit(candidate);
@@ -28,7 +29,7 @@ class KernelSuiteTest : public testing::Test {
     std::vector<int> kernel_of_group(lowering.groups.size());
     std::iota(kernel_of_group.begin(), kernel_of_group.end(), 0);
     const StepOrder order = schedule_streams(lowering);
-    return build_plan({.graph = graph,
+    return build_plan({.graph = fused.graph,
                        .lowering = lowering,
                        .order = order,
                        .device = test_device(),

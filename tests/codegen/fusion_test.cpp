@@ -128,9 +128,94 @@ TEST(Fusion, CoversRandomGraphs) {
   }
 }
 
+// ---- row sums
+
+// The groups that take in a node of this kind.
+std::set<std::string> groups_with(const FusedGraph& fused, OpKind op) {
+  std::set<std::string> names;
+  for (const FusedGroup& group : fused.groups) {
+    const std::vector<OpKind> found = ops(fused.graph, group);
+    if (std::count(found.begin(), found.end(), op) > 0) names.insert(group.name);
+  }
+  return names;
+}
+
+TEST(RowSums, AreLeftWhereTheNextLayerNormIsFolded) {
+  const Graph graph = shipped("clip-vit-b32");
+  const FusedGraph fused = fuse_graph(graph, {});
+  EXPECT_NO_THROW(verify_graph(fused.graph, "fuse_graph"));
+  expect_partition(fused.graph, fused.groups);
+  EXPECT_EQ(fused.groups.size(), fuse(graph, {}).size());
+  const std::set<std::string> writers = groups_with(fused, OpKind::row_sums);
+  for (const char* tower : {"vision", "text"}) {
+    for (int layer = 0; layer < 12; ++layer) {
+      const std::string name = fmt::format("{}.layers.{}", tower, layer);
+      EXPECT_TRUE(writers.contains(name + ".o")) << name;
+      EXPECT_TRUE(writers.contains(name + ".fc2")) << name;  // the last too: it is the same kernel
+      for (const char* reader : {".qkv", ".fc1"}) {
+        const FusedGroup& group = group_named(fused.groups, name + reader);
+        const Node& norm = fused.graph.nodes[static_cast<std::size_t>(group.nodes.front())];
+        ASSERT_EQ(norm.op, OpKind::layer_norm);
+        ASSERT_EQ(norm.inputs.size(), 2u) << group.name;
+        EXPECT_EQ(fused.graph.values[static_cast<std::size_t>(norm.inputs[1])].type.shape,
+                  (tower == std::string("vision") ? Shape{12, 50, 2} : Shape{8, 77, 2}));
+      }
+    }
+  }
+  EXPECT_EQ(writers.size(), 2u * (12 + 12 + 1));  // and the embeddings
+}
+
+TEST(RowSums, OfOneValueServeAllWhoReadThem) {
+  const Graph graph = parse_graph(R"(duet: 1
+name: two-readers
+inputs:
+  x: {dtype: float, shape: [B, 3, 16]}
+towers:
+  main:
+    nodes:
+      - {name: first, op: linear, input: x, width: 16, weights: a}
+      - {name: norm1, op: layer_norm, input: first, epsilon: 1e-5, weights: n1}
+      - {name: norm2, op: layer_norm, input: first, epsilon: 1e-5, weights: n2}
+      - {name: left, op: linear, input: norm1, width: 8, weights: b}
+      - {name: right, op: linear, input: norm2, width: 8, weights: c}
+outputs:
+  l: main.left
+  r: main.right
+)",
+                                  "two.yaml", {.batch = 1});
+  const FusedGraph fused = fuse_graph(graph, {});
+  expect_partition(fused.graph, fused.groups);
+  EXPECT_EQ(groups_with(fused, OpKind::row_sums), (std::set<std::string>{"main.first"}));
+  EXPECT_EQ(group_named(fused.groups, "main.first").outputs.size(), 2u);
+  for (const char* reader : {"main.left", "main.right"})
+    EXPECT_EQ(group_named(fused.groups, reader).inputs.size(), 2u) << reader;
+}
+
+TEST(RowSums, NeedAProductOrAnEmbeddingBefore) {
+  FusionRules rules;
+  rules.epilogue = false;  // rows come from an addition of its own
+  const FusedGraph fused = fuse_graph(shipped("clip-vit-b32"), rules);
+  EXPECT_EQ(groups_with(fused, OpKind::row_sums).size(), 2u);  // of the embeddings
+  const Graph plain = shipped("tiny-dual");
+  for (FusionRules none : {FusionRules::none(), FusionRules{}}) {
+    none.row_sums = false;
+    EXPECT_EQ(fuse_graph(plain, none).graph, plain);
+    EXPECT_EQ(fuse_graph(plain, none).groups, fuse(plain, none));
+  }
+}
+
+TEST(RowSums, KeepRandomGraphsValid) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    const FusedGraph fused = fuse_graph(parse_graph(testing::random_graph_yaml(seed), "random.yaml", {.batch = 2}), {});
+    EXPECT_NO_THROW(verify_graph(fused.graph, "fuse_graph"));
+    expect_partition(fused.graph, fused.groups);
+  }
+}
+
 TEST(Fusion, AGroupTakenOutIsAValidGraph) {
-  const Graph graph = shipped("tiny-dual");
-  for (const FusedGroup& group : fuse(graph, {})) {
+  const auto [graph, groups] = fuse_graph(shipped("tiny-dual"), {});
+  for (const FusedGroup& group : groups) {
     const Graph alone = extract_group(graph, group);
     EXPECT_NO_THROW(verify_graph(alone, "extract_group")) << group.name;
     EXPECT_EQ(alone.nodes.size(), group.nodes.size());

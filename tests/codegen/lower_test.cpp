@@ -49,7 +49,8 @@ void expect_reference(const Graph& graph, const FusionRules& rules) {
   const testing::RandomWeights weights(graph);
   const auto inputs = testing::random_inputs(graph);
   const auto expected = evaluate(graph, inputs, weights);
-  const auto found = testing::interpret(graph, lower(graph, fuse(graph, rules)), inputs, weights);
+  const FusedGraph fused = fuse_graph(graph, rules);
+  const auto found = testing::interpret(fused.graph, lower(fused.graph, fused.groups), inputs, weights);
   for (const auto& [name, tensor] : expected) EXPECT_LT(distance(found.at(name), tensor), 0.01) << name;
 }
 
@@ -59,7 +60,8 @@ TEST(Lower, EverySubsetOfRulesGivesTheReferencesResults) {
   const auto inputs = testing::random_inputs(graph);
   const auto expected = evaluate(graph, inputs, weights);
   for (const FusionRules& rules : testing::all_rule_subsets()) {
-    const auto found = testing::interpret(graph, lower(graph, fuse(graph, rules)), inputs, weights);
+    const FusedGraph fused = fuse_graph(graph, rules);
+    const auto found = testing::interpret(fused.graph, lower(fused.graph, fused.groups), inputs, weights);
     for (const auto& [name, tensor] : expected) {
       std::string on;
       for (const std::string_view rule : fusion_rule_names()) {
@@ -98,6 +100,24 @@ TEST(Lower, PacksQkvIntoOneBuffer) {
   EXPECT_EQ(std::get<AttentionSpec>(attention.spec).params.ldk, 2304);
 }
 
+TEST(Lower, RowSumsPassFromKernelToKernel) {
+  const FusedGraph fused = fuse_graph(shipped("clip-vit-b32"), {});
+  const Lowering lowering = lower(fused.graph, fused.groups);
+  const LoweredGroup& writer = group_named(lowering, "vision.layers.0.fc2");
+  const LoweredGroup& reader = group_named(lowering, "vision.layers.1.qkv");
+  EXPECT_EQ(problem_text(writer.spec), "gemm f16 m=50 n=768 k=3072 bias residual writes_row_sums");
+  EXPECT_EQ(problem_text(reader.spec), "gemm f16 m=50 n=2304 k=768 layer_norm reads_row_sums bias");
+  EXPECT_EQ(std::get<GemmSpec>(reader.spec).params.row_sum_tiles, 12);
+  const Operand& written = operand_at(writer, offsetof(GemmParams, row_sums_out));
+  EXPECT_TRUE(written.written);
+  EXPECT_EQ(written.value, operand_at(reader, offsetof(GemmParams, row_sums_in)).value);
+  const BufferInfo& buffer =
+      lowering.buffers[static_cast<std::size_t>(lowering.layouts[static_cast<std::size_t>(written.value)].buffer)];
+  EXPECT_EQ(buffer.bytes, 12 * 50 * 8);
+  EXPECT_EQ(problem_text(group_named(lowering, "vision.embed.class_token").spec),
+            "embedding f16 sequence batch=1 tokens=50 columns=768 class_token position layer_norm writes_row_sums");
+}
+
 TEST(Lower, PadsRowsButNoImage) {
   const Graph graph = shipped("tiny-dual");
   const Lowering lowering = lower(graph, fuse(graph, FusionRules::none()));
@@ -122,8 +142,8 @@ TEST(Lower, EqualLayersAreEqualProblems) {
 // What the tuner relies on when it verifies a kernel alone.
 TEST(Lower, AGroupAloneIsTheSameProblem) {
   for (const FusionRules& rules : {FusionRules{}, FusionRules::none()}) {
-    const Graph graph = shipped("siglip2-b16-224");
-    for (const LoweredGroup& lowered : lower(graph, fuse(graph, rules)).groups) {
+    const auto [graph, groups] = fuse_graph(shipped("siglip2-b16-224"), rules);
+    for (const LoweredGroup& lowered : lower(graph, groups).groups) {
       const Graph alone = extract_group(graph, lowered.group);
       FusedGroup group = lowered.group;
       for (std::size_t i = 0; i < group.nodes.size(); ++i) group.nodes[i] = static_cast<NodeId>(i);

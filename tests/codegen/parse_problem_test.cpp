@@ -21,8 +21,8 @@ std::set<std::string> shipped_problems() {
   for (const auto& entry : std::filesystem::directory_iterator(kGraphs))
     for (const FusionRules& rules : {FusionRules{}, FusionRules::none()})
       for (const Dtype precision : {Dtype::f16, Dtype::bf16}) {
-        const Graph graph = load_graph(entry.path(), {.batch = 3, .precision = precision});
-        for (const LoweredGroup& group : lower(graph, fuse(graph, rules)).groups)
+        const FusedGraph fused = fuse_graph(load_graph(entry.path(), {.batch = 3, .precision = precision}), rules);
+        for (const LoweredGroup& group : lower(fused.graph, fused.groups).groups)
           problems.insert(problem_text(group.spec));
       }
   return problems;

@@ -206,6 +206,23 @@ TEST(ReferenceOp, LayerNorm) {
   }
 }
 
+TEST(ReferenceOp, RowSumsByTilesOfColumns) {
+  const I width = 150, rows = 6;
+  const OpRun run(node_graph(OpKind::row_sums, {f16({2, 3, width})}));
+  ASSERT_EQ(run.shape, (Shape{3, rows, 2}));
+  for (I tile = 0; tile < 3; ++tile) {
+    for (I row = 0; row < rows; ++row) {
+      double sum = 0, squares = 0;
+      for (I column = tile * 64; column < std::min<I>(width, tile * 64 + 64); ++column) {
+        sum += run.in(0, row * width + column);
+        squares += std::pow(run.in(0, row * width + column), 2);
+      }
+      ASSERT_NEAR(run.result((tile * rows + row) * 2), sum, 1e-5);
+      ASSERT_NEAR(run.result((tile * rows + row) * 2 + 1), squares, 1e-5 * squares);
+    }
+  }
+}
+
 TEST(ReferenceOp, LayerNormOfALargeOffsetKeepsItsDigits) {
   const I width = 64;
   HostTensor x = HostTensor::zeros(Dtype::f32, {1, width});

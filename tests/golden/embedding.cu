@@ -11,6 +11,7 @@ struct embedding_f16_tokens_position_w1_r4_v4_config {
     c.op.class_token = false;
     c.op.position = true;
     c.op.layer_norm = false;
+    c.op.writes_row_sums = false;
     c.tile.warps_per_row = 1;
     c.tile.rows_per_block = 4;
     c.tile.cached_vectors = 4;

@@ -11,9 +11,11 @@ struct gemm_f16_ln_bias_quick_gelu_64x64x32_w2x2x1_s3_k1_config {
     c.op.b = GemmB::n_by_k;
     c.op.constant_b = true;
     c.op.layer_norm = true;
+    c.op.reads_row_sums = false;
     c.op.bias = true;
     c.op.activation = Activation::quick_gelu;
     c.op.residual = false;
+    c.op.writes_row_sums = false;
     c.op.patch_copy_bytes = 16;
     c.tile.block_m = 64;
     c.tile.block_n = 64;

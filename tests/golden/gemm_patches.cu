@@ -11,9 +11,11 @@ struct gemm_bf16_patches_residual_copy4_64x64x32_w2x2x1_s3_k1_config {
     c.op.b = GemmB::n_by_k;
     c.op.constant_b = true;
     c.op.layer_norm = false;
+    c.op.reads_row_sums = false;
     c.op.bias = false;
     c.op.activation = Activation::none;
     c.op.residual = true;
+    c.op.writes_row_sums = false;
     c.op.patch_copy_bytes = 4;
     c.tile.block_m = 64;
     c.tile.block_n = 64;

@@ -28,6 +28,8 @@ EMBEDDING_KERNEL(tokens_norm_f16, {Dtype::f16, EmbeddingSource::tokens, false, t
 EMBEDDING_KERNEL(clip_vision_f16, {Dtype::f16, EmbeddingSource::sequence, true, true, true}, {2, 3, 2})
 EMBEDDING_KERNEL(class_only_bf16, {Dtype::bf16, EmbeddingSource::sequence, true, false, false}, {1, 1, 4})
 EMBEDDING_KERNEL(siglip_vision_bf16, {Dtype::bf16, EmbeddingSource::sequence, false, true, false}, {4, 1, 1})
+EMBEDDING_KERNEL(tokens_sums_f16, {Dtype::f16, EmbeddingSource::tokens, false, true, false, true}, {2, 2, 1})
+EMBEDDING_KERNEL(clip_vision_sums_bf16, {Dtype::bf16, EmbeddingSource::sequence, true, true, true, true}, {1, 3, 2})
 EMBEDDING_KERNEL(patches_f16, {Dtype::f16, EmbeddingSource::patches, false, false, false}, {1, 4, 2})
 EMBEDDING_KERNEL(patches_bf16, {Dtype::bf16, EmbeddingSource::patches, false, false, false}, {2, 2, 0})
 
@@ -45,9 +47,9 @@ struct EmbeddingKernel {
   EmbeddingKernel { #name, name, name##_entry::value }
 
 const EmbeddingKernel kTokens[] = {EMBEDDING_CASE(tokens_f16), EMBEDDING_CASE(tokens_bare_bf16),
-                                   EMBEDDING_CASE(tokens_norm_f16)};
-const EmbeddingKernel kSequences[] = {EMBEDDING_CASE(clip_vision_f16), EMBEDDING_CASE(class_only_bf16),
-                                      EMBEDDING_CASE(siglip_vision_bf16)};
+                                   EMBEDDING_CASE(tokens_norm_f16), EMBEDDING_CASE(tokens_sums_f16)};
+const EmbeddingKernel kSequences[] = {EMBEDDING_CASE(clip_vision_f16), EMBEDDING_CASE(clip_vision_sums_bf16),
+                                      EMBEDDING_CASE(class_only_bf16), EMBEDDING_CASE(siglip_vision_bf16)};
 const EmbeddingKernel kPatches[] = {EMBEDDING_CASE(patches_f16), EMBEDDING_CASE(patches_bf16)};
 
 struct Size {
@@ -60,7 +62,7 @@ struct EmbeddingProblem {
   EmbeddingConfig config;
   Size size;
   int ld;
-  GuardedMatrix ids, x, table, class_token, position, gamma, beta, out;
+  GuardedMatrix ids, x, table, class_token, position, gamma, beta, out, row_sums;
 
   EmbeddingProblem(const EmbeddingConfig& embedding, Size extent, Random& random)
       : config(embedding),
@@ -73,7 +75,8 @@ struct EmbeddingProblem {
         position(matrix(random, extent.tokens)),
         gamma(random.vector(extent.columns, 1.0)),
         beta(random.vector(extent.columns)),
-        out(embedding.op.dtype, extent.batch * extent.tokens, extent.columns, ld) {
+        out(embedding.op.dtype, extent.batch * extent.tokens, extent.columns, ld),
+        row_sums(Dtype::f32, extent.batch * extent.tokens, 2, 2) {
     ids.fill([&](int, int) { return random.integer(-3, kVocabulary + 3); });  // some outside the vocabulary
   }
 
@@ -91,6 +94,7 @@ struct EmbeddingProblem {
     arguments.gamma = gamma.as<float>();
     arguments.beta = beta.as<float>();
     arguments.out = out.data();
+    arguments.row_sums_out = row_sums.as<float>();
     arguments.batch = size.batch;
     arguments.tokens = size.tokens;
     arguments.columns = size.columns;
@@ -107,7 +111,12 @@ struct EmbeddingProblem {
                                  .threads = config.threads(),
                                  .smem_bytes = config.smem_bytes(),
                                  .params = arguments},
-                                {&out}, runs);
+                                outputs(), runs);
+  }
+
+  std::vector<GuardedMatrix*> outputs() {
+    if (config.op.writes_row_sums) return {&out, &row_sums};
+    return {&out};
   }
 
   std::vector<double> source_row(int item, int token) const {
@@ -131,6 +140,12 @@ struct EmbeddingProblem {
 
   void expect_matches_reference() const {
     expect_rows_match(out, [this](int row) { return expected_row(row); });
+    if (config.op.writes_row_sums)
+      expect_rows_match(row_sums, [this](int row) {
+        std::vector<double> sums{0, 0};
+        for (const double value : expected_row(row)) sums[0] += value, sums[1] += value * value;
+        return sums;
+      });
   }
 };
 

@@ -54,6 +54,23 @@ GEMM_KERNEL(gemm_bf16_sliced2_k_by_n, c.op.dtype = Dtype::bf16; c.op.b = GemmB::
 // set.
 GEMM_KERNEL(gemm_sliced4_tall, c.op.layer_norm = true; c.op.bias = true; c.op.residual = true;
             TILE(64, 40, 64, 2, 1, 3); c.tile.warps_k = 4)
+// Row sums left by the kernel before: one thread a row, several, and more rows than threads.
+#define READS_ROW_SUMS c.op.layer_norm = c.op.reads_row_sums = c.op.bias = true
+GEMM_KERNEL(gemm_reads, READS_ROW_SUMS)
+GEMM_KERNEL(gemm_reads_shared, READS_ROW_SUMS; TILE(16, 32, 64, 1, 2, 3); c.tile.warps_k = 2)
+GEMM_KERNEL(gemm_reads_tall, READS_ROW_SUMS; TILE(64, 8, 32, 1, 1, 2))
+GEMM_KERNEL(gemm_bf16_reads_split, READS_ROW_SUMS; c.op.dtype = Dtype::bf16; TILE(32, 32, 32, 2, 1, 3);
+            c.tile.split_k = 3)
+// Row sums left for the kernel after: a warp has whole rows of the tile, or shares them with warps beside it and sets.
+#define WRITES_ROW_SUMS c.op.writes_row_sums = c.op.residual = c.op.bias = true
+GEMM_KERNEL(gemm_writes, WRITES_ROW_SUMS; TILE(64, 48, 32, 2, 1, 3))
+GEMM_KERNEL(gemm_writes_shared, WRITES_ROW_SUMS; TILE(32, 64, 32, 1, 4, 3))
+GEMM_KERNEL(gemm_bf16_writes_sliced, WRITES_ROW_SUMS; c.op.dtype = Dtype::bf16; TILE(64, 40, 64, 2, 1, 3);
+            c.tile.warps_k = 4)
+GEMM_KERNEL(gemm_writes_split, WRITES_ROW_SUMS; TILE(32, 24, 32, 2, 1, 2); c.tile.split_k = 3)
+GEMM_KERNEL(gemm_reads_and_writes, READS_ROW_SUMS; WRITES_ROW_SUMS; c.op.activation = Activation::quick_gelu;
+            TILE(32, 32, 32, 2, 2, 3))
+GEMM_KERNEL(gemm_patches_writes, c.op.a = GemmA::patches; c.op.writes_row_sums = true; TILE(32, 32, 32, 2, 1, 3))
 // B as (k, n)
 GEMM_KERNEL(gemm_k_by_n, c.op.b = GemmB::k_by_n)
 GEMM_KERNEL(gemm_k_by_n_narrow, c.op.b = GemmB::k_by_n; TILE(16, 8, 16, 1, 1, 2))
@@ -122,12 +139,15 @@ class Problem {
         bias_(static_cast<std::size_t>(sizes.n) * 4),
         fold_sum_(static_cast<std::size_t>(sizes.n) * 4),
         workspace_(static_cast<std::size_t>(gemm_workspace_bytes(config, sizes.m, sizes.n, batch)), 0xff),
-        counters_(static_cast<std::size_t>(gemm_counter_count(config, sizes.m, sizes.n, batch)) * 4) {
+        counters_(static_cast<std::size_t>(gemm_counter_count(config, sizes.m, sizes.n, batch)) * 4),
+        row_sums_in_(config.op.reads_row_sums ? static_cast<std::size_t>(kRowSumTiles * sizes.m) * 8 : 0),
+        row_sums_out_(config.op.writes_row_sums ? static_cast<std::size_t>(column_tiles() * sizes.m) * 8 : 0, 0xff) {
     // With a layer norm the rows have a mean, so that folding it away matters.
     a_.fill_normal(1, config.op.layer_norm ? 0.7f : 0.0f, 1.0f);
     b_.fill_normal(2, 0.0f, 1.0f / std::sqrt(static_cast<float>(sizes.k)));
     residual_.fill_normal(3, 0.0f, 1.0f);
     fill_columns();
+    if (config.op.reads_row_sums) fill_row_sums();
   }
 
   GemmParams params() const {
@@ -144,6 +164,9 @@ class Problem {
     p.lda = a_.ld(), p.ldb = b_.ld(), p.ldc = c_.ld(), p.ld_residual = residual_.ld();
     p.residual_rows = residual_.rows();
     p.layer_norm_epsilon = 1e-5f;
+    p.row_sums_in = reinterpret_cast<const float*>(row_sums_in_.data());
+    p.row_sums_out = reinterpret_cast<float*>(row_sums_out_.data());
+    p.row_sum_tiles = kRowSumTiles;
     p.batch = batch_, p.batch_inner = 1;
     p.a_stride_outer = static_cast<i64>(sizes_.m) * a_.ld();
     p.b_stride_outer = static_cast<i64>(transposed() ? sizes_.k : sizes_.n) * b_.ld();
@@ -183,8 +206,21 @@ class Problem {
     }
   }
 
+  // What was left of a row of C, over all tiles of columns: sum and sum of squares.
+  std::pair<double, double> row_sums_left(int row) const {
+    std::pair<double, double> total{0, 0};
+    const float* sums = reinterpret_cast<const float*>(row_sums_out_.data());
+    for (int tile = 0; tile < column_tiles(); ++tile) {
+      total.first += sums[2 * (tile * sizes_.m + row)];
+      total.second += sums[2 * (tile * sizes_.m + row) + 1];
+    }
+    return total;
+  }
+  const AlignedBytes& row_sums_bytes() const { return row_sums_out_; }
+
   void reset() const {
     std::memset(c_.data(), 0xff, c_.bytes().size());
+    if (row_sums_out_.size() > 0) std::memset(row_sums_out_.data(), 0xff, row_sums_out_.size());
     std::memset(workspace_.data(), 0xff, workspace_.size());
   }
   bool counters_are_zero() const {
@@ -196,6 +232,23 @@ class Problem {
  private:
   Dtype dtype() const { return config_.op.dtype; }
   bool transposed() const { return config_.op.b == GemmB::k_by_n; }
+  int column_tiles() const { return ceil_div(sizes_.n, config_.tile.block_n); }
+  // Each tile a part of the columns, some of them empty.
+  void fill_row_sums() const {
+    const std::vector<float> a = a_.floats();
+    float* sums = reinterpret_cast<float*>(row_sums_in_.data());
+    for (int tile = 0; tile < kRowSumTiles; ++tile) {
+      for (int row = 0; row < sizes_.m; ++row) {
+        double sum = 0, squares = 0;
+        for (int k = tile * sizes_.k / kRowSumTiles; k < (tile + 1) * sizes_.k / kRowSumTiles; ++k) {
+          const double value = a[index(row, a_.ld(), k)];
+          sum += value, squares += value * value;
+        }
+        sums[2 * (tile * sizes_.m + row)] = static_cast<float>(sum);
+        sums[2 * (tile * sizes_.m + row) + 1] = static_cast<float>(squares);
+      }
+    }
+  }
   // Fewer rows than C: the residual repeats, as a position table does over the images of a batch.
   int residual_rows() const { return sizes_.m > 3 ? sizes_.m - sizes_.m / 3 : sizes_.m; }
   static std::size_t index(int row, int ld, int column) {
@@ -218,11 +271,13 @@ class Problem {
     }
   }
 
+  static constexpr int kRowSumTiles = 37;  // more than the threads of a row read at once
+
   GemmConfig config_;
   Sizes sizes_;
   int batch_;
   Matrix16 a_, b_, c_, residual_;
-  AlignedBytes bias_, fold_sum_, workspace_, counters_;
+  AlignedBytes bias_, fold_sum_, workspace_, counters_, row_sums_in_, row_sums_out_;
   mutable std::vector<float> b_floats_, residual_floats_;
 };
 
@@ -272,6 +327,54 @@ TEST(Gemm, Epilogues) {
 TEST(Gemm, LayerNorm) {
   for (const Kernel& kernel : {KERNEL(gemm_norm), KERNEL(gemm_norm_turns), KERNEL(gemm_bf16_norm)}) {
     for (const Sizes& sizes : kRagged) check(kernel, sizes);
+  }
+}
+
+TEST(Gemm, LayerNormOfGivenRowSums) {
+  for (const Kernel& kernel : {KERNEL(gemm_reads), KERNEL(gemm_reads_shared), KERNEL(gemm_reads_tall),
+                               KERNEL(gemm_bf16_reads_split), KERNEL(gemm_reads_and_writes)}) {
+    for (const Sizes& sizes : kRagged) check(kernel, sizes);
+  }
+}
+
+// Of rows before they are rounded, and of no column beyond C.
+void expect_row_sums(const Problem& problem, const std::vector<double>& reference) {
+  const int ld = problem.c().ld();
+  for (int row = 0; row < problem.c().rows(); ++row) {
+    double sum = 0, squares = 0;
+    for (int column = 0; column < ld; ++column) {  // padding is zero
+      const double value =
+          reference[static_cast<std::size_t>(row) * static_cast<std::size_t>(ld) + static_cast<std::size_t>(column)];
+      sum += value, squares += value * value;
+    }
+    const auto [left_sum, left_squares] = problem.row_sums_left(row);
+    ASSERT_NEAR(left_sum, sum, 1e-4 * std::sqrt(squares * ld)) << "row " << row;
+    ASSERT_NEAR(left_squares, squares, 1e-4 * squares) << "row " << row;
+  }
+}
+
+TEST(Gemm, LeavesRowSums) {
+  for (const Kernel& kernel : {KERNEL(gemm_writes), KERNEL(gemm_writes_shared), KERNEL(gemm_bf16_writes_sliced),
+                               KERNEL(gemm_writes_split), KERNEL(gemm_reads_and_writes)}) {
+    for (const Sizes& sizes : kRagged) {
+      SCOPED_TRACE(fmt::format("{} m={} n={} k={}", kernel.name, sizes.m, sizes.n, sizes.k));
+      const Problem problem(kernel.config, sizes);
+      run_once(kernel, problem.params());
+      const std::vector<double> reference = problem.reference();
+      testing::expect_close(reference, problem.c().floats(), kernel.config.op.dtype);
+      expect_row_sums(problem, reference);
+    }
+  }
+}
+
+TEST(Gemm, RowSumsHaveTheSameBitsInEveryOrder) {
+  for (const Kernel& kernel : {KERNEL(gemm_writes), KERNEL(gemm_writes_shared), KERNEL(gemm_bf16_writes_sliced),
+                               KERNEL(gemm_writes_split), KERNEL(gemm_reads_and_writes)}) {
+    SCOPED_TRACE(kernel.name);
+    const Problem problem(kernel.config, {50, 77, 136});
+    const GemmParams params = problem.params();
+    testing::expect_identical_in_all_variants(request_for(kernel, params), problem.row_sums_bytes(),
+                                              [&] { problem.reset(); });
   }
 }
 
@@ -412,6 +515,13 @@ TEST(Gemm, Patches) {
   check_patches(KERNEL(gemm_patches_split), {1, 1, 28, 28, 14}, 40);
 }
 
+TEST(Gemm, PatchesLeaveRowSums) {
+  const Kernel kernel = KERNEL(gemm_patches_writes);
+  const PatchProblem problem(kernel.config, {1, 3, 48, 32, 16}, 44);
+  run_once(kernel, problem.params());
+  expect_row_sums(problem.product(), problem.reference());
+}
+
 // All variants of one launch, of which the last leaves its result.
 void expect_same_bits(const Kernel& kernel, const GemmParams& params, const Problem& problem) {
   testing::expect_identical_in_all_variants(request_for(kernel, params), problem.c().bytes(), [&] { problem.reset(); });
@@ -423,7 +533,8 @@ TEST(Gemm, SameBitsInEveryOrder) {
        {KERNEL(gemm_64x64x32), KERNEL(gemm_norm_turns), KERNEL(gemm_split4_all), KERNEL(gemm_split16),
         KERNEL(gemm_silu_residual), KERNEL(gemm_64x96x16), KERNEL(gemm_k_by_n_80), KERNEL(gemm_16x64x64),
         KERNEL(gemm_bf16_norm), KERNEL(gemm_bf16_bias_residual), KERNEL(gemm_k_by_n_odd), KERNEL(gemm_sliced2),
-        KERNEL(gemm_sliced4_all), KERNEL(gemm_bf16_sliced2_k_by_n)}) {
+        KERNEL(gemm_sliced4_all), KERNEL(gemm_bf16_sliced2_k_by_n), KERNEL(gemm_reads), KERNEL(gemm_reads_shared),
+        KERNEL(gemm_reads_tall), KERNEL(gemm_bf16_reads_split)}) {
     SCOPED_TRACE(kernel.name);
     const Problem problem(kernel.config, {50, 77, 136});  // n is no multiple of 8: C is padded
     expect_same_bits(kernel, problem.params(), problem);
@@ -465,6 +576,7 @@ TEST(GemmConfig, NamesWhatIsInfeasible) {
   EXPECT_EQ(reason([](GemmConfig&) {}), "");
   EXPECT_EQ(reason([](GemmConfig& c) { c.op.dtype = Dtype::f32; }), "dtype must be f16 or bf16");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_m = 48; }), "block_m must be a multiple of 16 * warps_m");
+  EXPECT_EQ(reason([](GemmConfig& c) { c.op.reads_row_sums = true; }), "only a layer norm reads the sums of rows");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.warps_m = 0; }), "warps_m and warps_n must be at least 1");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.stages = 1; }), "stages must be 2 to 12");
   EXPECT_EQ(reason([](GemmConfig& c) { c.tile.block_k = 48; }), "block_k must be 16, 32, 64 or 128");
@@ -483,6 +595,8 @@ TEST(GemmConfig, GridAndWorkspaceCoverTheProblem) {
   EXPECT_EQ(grid.z, 6);
   EXPECT_EQ(gemm_counter_count(config, 65, 129, 2), 12);
   EXPECT_EQ(gemm_workspace_bytes(config, 65, 129, 2), 12 * 3 * (64 * 64 * 4 + 64 * 8));
+  config.op.reads_row_sums = true;
+  EXPECT_EQ(gemm_workspace_bytes(config, 65, 129, 2), 12 * 3 * 64 * 64 * 4);
 }
 
 }  // namespace

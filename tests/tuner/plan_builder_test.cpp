@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <map>
@@ -16,9 +17,10 @@ namespace duet {
 namespace {
 
 // Every group with its first feasible candidate.
-Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode, const SearchSpace& space = small_space(),
+Plan build(const Graph& model, const FusionRules& rules, ExecutionMode mode, const SearchSpace& space = small_space(),
            const DeviceSpec& device = test_device()) {
-  const Lowering lowering = lower_fused(graph, rules);
+  const auto [graph, groups] = fuse_graph(model, rules);
+  const Lowering lowering = lower(graph, groups);
   const StepOrder order =
       mode == ExecutionMode::sequential ? schedule_sequential(lowering) : schedule_streams(lowering);
   FakeCompiler compiler;
@@ -37,7 +39,38 @@ Plan build(const Graph& graph, const FusionRules& rules, ExecutionMode mode, con
                      .kernel_of_group = kernel_of_group,
                      .mode = mode,
                      .provenance = Provenance::predicted,
-                     .key = plan_key(graph, rules, mode, fingerprint_of(device, "test-orin"))});
+                     .key = plan_key(model, rules, mode, fingerprint_of(device, "test-orin"))});
+}
+
+const PlanStep& step_named(const Plan& plan, std::string_view name) {
+  return *std::find_if(plan.steps.begin(), plan.steps.end(), [&](const PlanStep& step) { return step.name == name; });
+}
+
+GemmParams product_params(const PlanStep& step) {
+  GemmParams params;
+  std::memcpy(&params, step.params.data(), sizeof params);
+  return params;
+}
+
+const BufferRef& target_at(const PlanStep& step, std::size_t param_offset) {
+  return std::find_if(step.relocations.begin(), step.relocations.end(),
+                      [&](const Relocation& relocation) { return relocation.param_offset == param_offset; })
+      ->target;
+}
+
+// How a row's sums are cut is the writer's tile's; its readers are told, and there is room for as many.
+TEST(PlanBuilder, ReadersOfRowSumsKnowTheirWritersTiles) {
+  SearchSpace space = small_space();
+  space.ranges["gemm"]["block_n"] = {16};
+  const Plan plan = build(tiny_dual(), {}, ExecutionMode::streams, space);
+  const PlanStep& writer = step_named(plan, "vision.layers.0.fc2");
+  const PlanStep& reader = step_named(plan, "vision.layers.1.qkv");
+  const int tiles = (product_params(writer).n + 15) / 16;
+  EXPECT_EQ(tiles, 5);  // 72 columns
+  EXPECT_EQ(product_params(reader).row_sum_tiles, tiles);
+  EXPECT_EQ(target_at(writer, offsetof(GemmParams, row_sums_out)),
+            target_at(reader, offsetof(GemmParams, row_sums_in)));
+  EXPECT_EQ(product_params(step_named(plan, "vision.layers.0.qkv")).row_sum_tiles, 1);  // of the embedding
 }
 
 TEST(PlanBuilder, FusedAndUnfusedPlansAreValid) {

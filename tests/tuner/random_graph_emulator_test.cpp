@@ -105,7 +105,9 @@ Case make_case(std::uint64_t seed, int which) {
   const auto mode = kExecutionModes[engine() % kExecutionModes.size()];
   made.graph = parse_graph(testing::random_graph_yaml(seed), fmt::format("random-{}.yaml", seed),
                            {.batch = batch, .precision = precision});
-  made.lowering = lower(made.graph, fuse(made.graph, rules));
+  FusedGraph fused = fuse_graph(made.graph, rules);
+  made.graph = std::move(fused.graph);
+  made.lowering = lower(made.graph, fused.groups);
   made.plan = random_plan(engine, made.graph, made.lowering, rules, mode);
   made.what = fmt::format("DUET_SEED={} replays: {}, batch {}, {}, {} steps", seed, dtype_name(precision), batch,
                           made.plan.key.variant, made.plan.steps.size());

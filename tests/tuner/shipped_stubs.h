@@ -49,7 +49,8 @@ inline std::map<std::string, KernelSpec> problems_of(const ShippedGraph& shipped
   const Graph graph = load_graph(shipped("graphs") / (shipped_graph.name + ".yaml"),
                                  {.batch = 1, .precision = shipped_graph.precision});
   std::map<std::string, KernelSpec> problems;
-  for (const LoweredGroup& group : lower(graph, fuse(graph, shipped_graph.rules)).groups)
+  const FusedGraph fused = fuse_graph(graph, shipped_graph.rules);
+  for (const LoweredGroup& group : lower(fused.graph, fused.groups).groups)
     problems.emplace(problem_text(group.spec), group.spec);
   return problems;
 }

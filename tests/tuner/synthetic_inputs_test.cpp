@@ -40,6 +40,32 @@ TEST(SyntheticInputs, ActivationsHaveUnitScaleAndSomeOutliers) {
   EXPECT_GT(*std::max_element(sizes.begin(), sizes.end()), 10);
 }
 
+// What a kernel that reads row sums is verified and timed on.
+TEST(SyntheticInputs, RowSumsAreThoseOfTheirRows) {
+  const auto [graph, groups] = fuse_graph(tiny_dual(), {});
+  const auto reader = std::find_if(groups.begin(), groups.end(),
+                                   [](const FusedGroup& group) { return group.name == "vision.layers.0.fc1"; });
+  const Graph alone = extract_group(graph, *reader);
+  ASSERT_EQ(alone.inputs.size(), 2u);
+  const std::map<std::string, HostTensor> inputs = synthetic_inputs(alone, 3);
+  const auto input = [&](std::size_t i) {
+    return inputs.at(alone.values[static_cast<std::size_t>(alone.inputs[i])].name);
+  };
+  const HostTensor rows = convert(input(0), Dtype::f32), sums = input(1);
+  const auto columns = static_cast<std::size_t>(rows.shape.back());
+  const std::size_t row_count = rows.floats().size() / columns;
+  ASSERT_EQ(sums.shape, (Shape{2, static_cast<std::int64_t>(row_count), 2}));  // 72 columns
+  for (std::size_t row = 0; row < row_count; ++row) {
+    double sum = 0, squares = 0;
+    for (const float value : rows.floats().subspan(row * columns, columns)) sum += value, squares += value * value;
+    const auto at = [&](std::size_t tile, std::size_t which) {
+      return static_cast<double>(sums.floats()[(tile * row_count + row) * 2 + which]);
+    };
+    EXPECT_NEAR(at(0, 0) + at(1, 0), sum, 1e-4);
+    EXPECT_NEAR(at(0, 1) + at(1, 1), squares, 1e-5 * squares);
+  }
+}
+
 TEST(SyntheticInputs, MasksAreRaggedAndNeverEmpty) {
   Graph graph;
   graph.name = "masked";
