@@ -1,6 +1,7 @@
 #include "tuner/finalists.h"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -9,9 +10,8 @@
 namespace duet {
 namespace {
 
-// Kept for the race and for the choice in a plan's context, and how much slower than the best they may be alone.
+// Kept for the race and for the choice in a plan's context.
 constexpr std::size_t kMaxFinalists = 12;
-constexpr double kFinalistFactor = 1.2;
 constexpr double kContenderFactor = 1.05;
 constexpr double kReferenceContenderFactor = 1 + kReferenceTie;
 
@@ -32,12 +32,26 @@ bool preferred(const KernelWinner& a, const KernelWinner& b) {
 void Finalists::keep(const KernelWinner& finalist) {
   const auto slower = [](double time_us, const KernelWinner& other) { return time_us < other.time_us; };
   kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), finalist.time_us, slower), finalist);
-  if (kept_.size() > kMaxFinalists) {
-    const auto last =
-        std::find_if(kept_.rbegin(), kept_.rend(), [](const KernelWinner& one) { return !one.reference; });
-    if (last != kept_.rend()) kept_.erase(std::next(last).base());
-  }
   while (kept_.back().time_us > kFinalistFactor * kept_.front().time_us) kept_.pop_back();
+  if (kept_.size() > kMaxFinalists) kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(dispensable()));
+}
+
+// The slowest that neither was chosen before nor reads less than all that are faster; else the slowest.
+std::size_t Finalists::dispensable() const {
+  std::size_t found = kept_.size() - 1;
+  double least_read = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    if (kept_[i].read_bytes >= least_read && !kept_[i].reference) found = i;
+    least_read = std::min(least_read, kept_[i].read_bytes);
+  }
+  return found;
+}
+
+const KernelWinner& Finalists::lightest(double slower) const {
+  const KernelWinner* light = &kept_.front();
+  for (const KernelWinner& one : kept_)
+    if (one.time_us <= slower * kept_.front().time_us && one.read_bytes < light->read_bytes) light = &one;
+  return *light;
 }
 
 std::vector<KernelWinner> Finalists::contenders() const {

@@ -521,6 +521,7 @@ void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, co
   winner.reference = is_reference(index);
   winner.smem_bytes = feasible_[index].smem_bytes;
   winner.threads = feasible_[index].threads;
+  winner.read_bytes = launch_read_bytes(feasible_[index]);
   if (timed) {
     winner.interval_us = median_interval(record.samples_us);
     finalists_.keep(winner);

@@ -89,6 +89,10 @@ class KernelTuner {
   // The fastest of those timed, the winner first, then its ties, none much slower: what a plan may do better with,
   // where the other tower's kernels compete for SMs, memory and L2.
   const std::vector<KernelWinner>& finalists() const { return finalists_.kept(); }
+  // As Finalists::lightest; null where nothing was timed.
+  const KernelWinner* lightest(double slower) const {
+    return finalists_.kept().empty() ? nullptr : &finalists_.lightest(slower);
+  }
   // True when an earlier run had settled all, the race of the finalists included: nothing was run.
   bool was_settled() const { return settled_; }
   // Why nothing was valid, for the message: "12 spills, 3 wrong result (c[0, 1] is nan ...)".
@@ -112,8 +116,6 @@ class KernelTuner {
     std::deque<Pending> pending;
     std::optional<SearchEnd> end;  // nothing more is proposed
   };
-  // A candidate known to be this much slower than the best is not loaded again.
-  static constexpr double kFinalistFactor = 1.2;
   // A record of an earlier run, of a candidate of this space.
   struct Known {
     std::size_t index;

@@ -286,6 +286,18 @@ struct WorkOf {
 
 }  // namespace
 
+double launch_read_bytes(const KernelCandidate& candidate) {
+  const auto* product = std::get_if<GemmSpec>(&candidate.spec);
+  if (product == nullptr) return kernel_work(candidate).load_bytes * block_count(candidate);
+  const auto& [op, p] = *product;
+  const auto& tile = std::get<GemmTile>(candidate.tile);
+  const double row_tiles = ceil_div(p.m, tile.block_m), column_tiles = ceil_div(p.n, tile.block_n);
+  const double operands = (column_tiles * p.m + row_tiles * p.n) * p.k * kHalf;
+  const double residual = op.residual ? kHalf * p.m * p.n : 0;
+  const double partial = tile.split_k > 1 ? 4.0 * p.m * p.n * tile.split_k : 0;
+  return std::max(p.batch, 1) * (operands + residual + partial);
+}
+
 double block_count(const KernelCandidate& candidate) {
   return static_cast<double>(candidate.grid.x) * candidate.grid.y * candidate.grid.z;
 }

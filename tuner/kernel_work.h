@@ -31,6 +31,9 @@ struct KernelWork {
 
 // The candidate must be feasible.
 KernelWork kernel_work(const KernelCandidate& candidate);
+// What all blocks together read from L2, each operand as often as blocks ask for it. Rows and columns that a tile has
+// beyond the matrix are not read.
+double launch_read_bytes(const KernelCandidate& candidate);
 // Blocks of the launch.
 double block_count(const KernelCandidate& candidate);
 

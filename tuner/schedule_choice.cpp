@@ -184,15 +184,21 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernel(const std::vec
                                                                   std::size_t problem,
                                                                   const std::vector<ChosenKernel>& alternatives,
                                                                   const ScheduleVariant& variant) {
-  if (alternatives.empty() || !may_go_on()) return std::nullopt;
   std::vector<std::vector<ChosenKernel>> trials{kernels};
-  std::vector<Plan> plans{make_plan_(kernels, variant)};
-  const std::size_t fitting = std::min(alternatives.size(), timer_.plans_at_once(plans.front()) - 1);
-  for (const ChosenKernel& alternative : std::span(alternatives).first(allowed_of(fitting))) {
+  for (const ChosenKernel& alternative : alternatives) {
     trials.push_back(kernels);
     trials.back()[problem] = alternative;
-    plans.push_back(make_plan_(trials.back(), variant));
   }
+  return choose_kernels(trials, variant);
+}
+
+std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernels(const std::vector<std::vector<ChosenKernel>>& trials,
+                                                                   const ScheduleVariant& variant) {
+  if (trials.size() < 2 || !may_go_on()) return std::nullopt;
+  std::vector<Plan> plans{make_plan_(trials.front(), variant)};
+  const std::size_t fitting = std::min(trials.size(), timer_.plans_at_once(plans.front())) - 1;
+  for (const std::vector<ChosenKernel>& kernels : std::span(trials).subspan(1, allowed_of(fitting)))
+    plans.push_back(make_plan_(kernels, variant));
   plans_ += static_cast<int>(plans.size()) - 1;
   const RaceResult result = timer_.race(
       plans, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds, .only_gains = true},

@@ -69,6 +69,9 @@ class ScheduleChoice {
   // budget ended before there was an answer.
   std::optional<Turn> choose_kernel(const std::vector<ChosenKernel>& kernels, std::size_t problem,
                                     const std::vector<ChosenKernel>& alternatives, const ScheduleVariant& variant);
+  // As choose_kernel, for plans that differ in any of their kernels: the first of `trials` is what there is.
+  std::optional<Turn> choose_kernels(const std::vector<std::vector<ChosenKernel>>& trials,
+                                     const ScheduleVariant& variant);
   // Why something was left untried; none where nothing was.
   const std::optional<ScheduleCut>& cut() const { return cut_; }
 

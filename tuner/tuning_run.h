@@ -121,6 +121,8 @@ class TuningRun {
   // Each problem's winner by itself, to begin with.
   void note_choices();
 
+  void note_chosen(std::size_t problem);
+
   void note_choice_in_context(std::size_t problem, double alone_plan_us, double chosen_plan_us);
 
   // Where nothing is measured: the share with which the model expects the least latency.
@@ -134,6 +136,10 @@ class TuningRun {
   static bool was_compared(const KernelChoice& choice) { return choice.alone_plan_us > 0; }
 
   void choose_streams(ScheduleChoice& schedule);
+
+  // All kernels at once, by those that read less: where the towers share what L2 gives, each of them gains too little
+  // by itself to be told from noise.
+  void choose_lighter(ScheduleChoice& schedule);
 
   // Its kernels and its variant, what its kernels were compared with, and what it costs.
   void take_up(const EarlierSchedule& begun);

@@ -11,6 +11,14 @@ namespace duet {
 namespace {
 
 constexpr std::size_t kAlternatives = 3;  // of a kernel, tried in the whole plan
+// How much slower alone the kernels of a plan may be that read less from L2.
+constexpr double kSlowerAndLighter[] = {1.05, 1.1, 1.15, kFinalistFactor};
+
+std::string entries_of(const std::vector<ChosenKernel>& kernels) {
+  std::string entries;
+  for (const ChosenKernel& kernel : kernels) entries += kernel.source.entry + "\n";
+  return entries;
+}
 
 // Whether both run the same kernels in the same way; figures and what they were chosen over do not count.
 bool same_execution(Plan a, Plan b) {
@@ -37,10 +45,14 @@ void TuningRun::note_choices() {
   }
 }
 
+void TuningRun::note_chosen(std::size_t problem) {
+  choices_[problem].config = config_text(chosen_[problem].tile);
+  choices_[problem].source_hash = source_identity(chosen_[problem].source, tools_.compiler);
+}
+
 void TuningRun::note_choice_in_context(std::size_t problem, double alone_plan_us, double chosen_plan_us) {
   KernelChoice& choice = choices_[problem];
-  choice.config = config_text(chosen_[problem].tile);
-  choice.source_hash = source_identity(chosen_[problem].source, tools_.compiler);
+  note_chosen(problem);
   choice.alone_plan_us = alone_plan_us;
   choice.chosen_plan_us = chosen_plan_us;
 }
@@ -72,7 +84,10 @@ void TuningRun::choose_schedule(const EarlierSchedule* begun) {
   if (begun != nullptr) take_up(*begun);
   // Of what an earlier run tried only its result is known: another goal than latency needs more to choose from.
   if (begun == nullptr || request_.goal != Goal{}) variant_ = schedule.choose_variant(chosen_, variant_);
-  if (std::none_of(choices_.begin(), choices_.end(), was_compared)) choose_streams(schedule);
+  if (std::none_of(choices_.begin(), choices_.end(), was_compared)) {
+    choose_streams(schedule);
+    choose_lighter(schedule);
+  }
   for (const std::size_t problem : by_share())
     if (!was_compared(choices_[problem])) choose_in_context(schedule, problem);
   const auto changed = std::count_if(choices_.begin(), choices_.end(),
@@ -88,6 +103,26 @@ void TuningRun::choose_streams(ScheduleChoice& schedule) {
   if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
   if (request_.mode != ExecutionMode::paired)
     variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
+}
+
+void TuningRun::choose_lighter(ScheduleChoice& schedule) {
+  std::vector<std::vector<ChosenKernel>> trials{chosen_};
+  std::vector<std::string> seen{entries_of(chosen_)};
+  for (const double slower : kSlowerAndLighter) {
+    std::vector<ChosenKernel> kernels = chosen_;
+    for (std::size_t problem = 0; problem < tuners_.size(); ++problem)
+      if (const KernelWinner* light = tuners_[problem]->lightest(slower)) kernels[problem] = light->kernel;
+    std::string entries = entries_of(kernels);
+    if (std::find(seen.begin(), seen.end(), entries) != seen.end()) continue;
+    seen.push_back(std::move(entries));
+    trials.push_back(std::move(kernels));
+  }
+  show("choose", "kernels that read less", true);
+  const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernels(trials, variant_);
+  if (!turn || turn->chosen == 0) return;
+  chosen_ = trials[turn->chosen];
+  for (std::size_t problem = 0; problem < choices_.size(); ++problem) note_chosen(problem);
+  log_at(1, "kernels that read less from L2: {:.1f} us instead of {:.1f}", turn->chosen_us, turn->before_us);
 }
 
 void TuningRun::take_up(const EarlierSchedule& begun) {
