@@ -161,7 +161,7 @@ KernelFigures KernelSuite::time_kernel(const Graph& graph, const LoweredGroup& g
 }
 
 std::vector<KernelFigures> KernelSuite::time_kernels(const Graph& graph, const Plan& plan) {
-  const FusedGraph fused = fuse_graph(graph, rules_of(plan.key.variant));
+  const FusedGraph fused = fuse_graph(graph, rules_of(plan.key.variant), spec_.sm_count);
   const Lowering lowering = lower(fused.graph, fused.groups);
   std::map<std::string, const LoweredGroup*> group_of_step;
   for (const LoweredGroup& group : lowering.groups) group_of_step[group.group.name] = &group;

@@ -58,7 +58,7 @@ std::vector<GeneratedKernel> generate_kernels(const Graph& graph, const Generate
                                               const DeviceSpec& device) {
   const FusionRules rules = flags.unfused ? FusionRules::none() : FusionRules{};
   const SearchSpace space = load_search_space(find_data_file("schedules", flags.space));
-  const FusedGraph fused = fuse_graph(graph, rules);
+  const FusedGraph fused = fuse_graph(graph, rules, device.sm_count);
   const Lowering lowering = lower(fused.graph, fused.groups);
   std::vector<GeneratedKernel> kernels;
   std::map<std::string, std::size_t> by_problem, by_entry;

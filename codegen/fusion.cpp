@@ -139,10 +139,10 @@ std::vector<FusedGroup> fuse(const Graph& graph, const FusionRules& rules) {
   return groups;
 }
 
-FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules) {
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, int sm_count) {
   std::vector<FusedGroup> groups = fuse(graph, rules);
   if (!rules.row_sums) return {.graph = graph, .groups = std::move(groups)};
-  return share_row_sums(graph, std::move(groups));
+  return share_row_sums(graph, std::move(groups), kRowSumElementsPerSm * sm_count);
 }
 
 Graph extract_group(const Graph& graph, const FusedGroup& group) {

@@ -2,6 +2,7 @@
 // every node is its own group, which is the baseline.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,11 +47,15 @@ struct FusedGraph {
   Graph graph;
   std::vector<FusedGroup> groups;
 };
-// All rules: fuse(), and then share_row_sums() where it is asked for.
-FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules);
+// All rules: fuse(), and then share_row_sums() where it is asked for. `sm_count` is the device's.
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, int sm_count);
 // A row_sums node in every group that writes rows which another group normalises on their way into a product, and can
-// add them up on their way out: a matrix product with its epilogue, or an embedding.
-FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups);
+// add them up on their way out: a matrix product with its epilogue, or an embedding. Of at least `least_elements`: with
+// fewer the products wait for memory and add up rows meanwhile, and their writers would be what is slower.
+FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups, std::int64_t least_elements);
+// Of rows for each SM of a device. On an H100 (132 SMs) 74 thousand elements gained, 39 thousand lost
+// (docs/performance.md).
+inline constexpr std::int64_t kRowSumElementsPerSm = 512;
 
 // A graph of one group alone: the group's inputs are its inputs. For verifying and timing one kernel.
 Graph extract_group(const Graph& graph, const FusedGroup& group);

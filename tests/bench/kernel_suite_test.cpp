@@ -19,7 +19,7 @@ class KernelSuiteTest : public testing::Test {
 
   // The first feasible candidate for every group.
   Plan plan_of(const Graph& graph, const FusionRules& rules, ExecutionMode mode) {
-    const FusedGraph fused = fuse_graph(graph, rules);
+    const FusedGraph fused = fuse_graph(graph, rules, test_device().sm_count);
     const Lowering lowering = lower(fused.graph, fused.groups);
     std::vector<ChosenKernel> kernels;
     for (const KernelCandidate& candidate : first_feasible(lowering, small_space(), test_device())) {

@@ -142,7 +142,7 @@ std::set<std::string> groups_with(const FusedGraph& fused, OpKind op) {
 
 TEST(RowSums, AreLeftWhereTheNextLayerNormIsFolded) {
   const Graph graph = shipped("clip-vit-b32");
-  const FusedGraph fused = fuse_graph(graph, {});
+  const FusedGraph fused = fuse_graph(graph, {}, 0);
   EXPECT_NO_THROW(verify_graph(fused.graph, "fuse_graph"));
   expect_partition(fused.graph, fused.groups);
   EXPECT_EQ(fused.groups.size(), fuse(graph, {}).size());
@@ -183,7 +183,7 @@ outputs:
   r: main.right
 )",
                                   "two.yaml", {.batch = 1});
-  const FusedGraph fused = fuse_graph(graph, {});
+  const FusedGraph fused = fuse_graph(graph, {}, 0);
   expect_partition(fused.graph, fused.groups);
   EXPECT_EQ(groups_with(fused, OpKind::row_sums), (std::set<std::string>{"main.first"}));
   EXPECT_EQ(group_named(fused.groups, "main.first").outputs.size(), 2u);
@@ -194,27 +194,38 @@ outputs:
 TEST(RowSums, NeedAProductOrAnEmbeddingBefore) {
   FusionRules rules;
   rules.epilogue = false;  // rows come from an addition of its own
-  const FusedGraph fused = fuse_graph(shipped("clip-vit-b32"), rules);
+  const FusedGraph fused = fuse_graph(shipped("clip-vit-b32"), rules, 0);
   EXPECT_EQ(groups_with(fused, OpKind::row_sums).size(), 2u);  // of the embeddings
   const Graph plain = shipped("tiny-dual");
   for (FusionRules none : {FusionRules::none(), FusionRules{}}) {
     none.row_sums = false;
-    EXPECT_EQ(fuse_graph(plain, none).graph, plain);
-    EXPECT_EQ(fuse_graph(plain, none).groups, fuse(plain, none));
+    EXPECT_EQ(fuse_graph(plain, none, 0).graph, plain);
+    EXPECT_EQ(fuse_graph(plain, none, 0).groups, fuse(plain, none));
   }
+}
+
+// Few rows on many SMs wait for memory, and add up their rows meanwhile.
+TEST(RowSums, AreForRowsEnoughForTheDevice) {
+  const Graph clip = shipped("clip-vit-b32");
+  EXPECT_EQ(fuse_graph(clip, {}, 132).graph, clip);
+  EXPECT_EQ(groups_with(fuse_graph(clip, {}, 16), OpKind::row_sums).size(), 2u * (12 + 12 + 1));
+  const std::set<std::string> large = groups_with(fuse_graph(shipped("clip-vit-b16"), {}, 132), OpKind::row_sums);
+  EXPECT_TRUE(large.contains("vision.layers.0.o"));
+  EXPECT_FALSE(large.contains("text.layers.0.o"));
 }
 
 TEST(RowSums, KeepRandomGraphsValid) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
-    const FusedGraph fused = fuse_graph(parse_graph(testing::random_graph_yaml(seed), "random.yaml", {.batch = 2}), {});
+    const FusedGraph fused =
+        fuse_graph(parse_graph(testing::random_graph_yaml(seed), "random.yaml", {.batch = 2}), {}, 0);
     EXPECT_NO_THROW(verify_graph(fused.graph, "fuse_graph"));
     expect_partition(fused.graph, fused.groups);
   }
 }
 
 TEST(Fusion, AGroupTakenOutIsAValidGraph) {
-  const auto [graph, groups] = fuse_graph(shipped("tiny-dual"), {});
+  const auto [graph, groups] = fuse_graph(shipped("tiny-dual"), {}, 0);
   for (const FusedGroup& group : groups) {
     const Graph alone = extract_group(graph, group);
     EXPECT_NO_THROW(verify_graph(alone, "extract_group")) << group.name;

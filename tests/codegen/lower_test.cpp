@@ -49,7 +49,7 @@ void expect_reference(const Graph& graph, const FusionRules& rules) {
   const testing::RandomWeights weights(graph);
   const auto inputs = testing::random_inputs(graph);
   const auto expected = evaluate(graph, inputs, weights);
-  const FusedGraph fused = fuse_graph(graph, rules);
+  const FusedGraph fused = fuse_graph(graph, rules, 0);
   const auto found = testing::interpret(fused.graph, lower(fused.graph, fused.groups), inputs, weights);
   for (const auto& [name, tensor] : expected) EXPECT_LT(distance(found.at(name), tensor), 0.01) << name;
 }
@@ -60,7 +60,7 @@ TEST(Lower, EverySubsetOfRulesGivesTheReferencesResults) {
   const auto inputs = testing::random_inputs(graph);
   const auto expected = evaluate(graph, inputs, weights);
   for (const FusionRules& rules : testing::all_rule_subsets()) {
-    const FusedGraph fused = fuse_graph(graph, rules);
+    const FusedGraph fused = fuse_graph(graph, rules, 0);
     const auto found = testing::interpret(fused.graph, lower(fused.graph, fused.groups), inputs, weights);
     for (const auto& [name, tensor] : expected) {
       std::string on;
@@ -101,7 +101,7 @@ TEST(Lower, PacksQkvIntoOneBuffer) {
 }
 
 TEST(Lower, RowSumsPassFromKernelToKernel) {
-  const FusedGraph fused = fuse_graph(shipped("clip-vit-b32"), {});
+  const FusedGraph fused = fuse_graph(shipped("clip-vit-b32"), {}, 0);
   const Lowering lowering = lower(fused.graph, fused.groups);
   const LoweredGroup& writer = group_named(lowering, "vision.layers.0.fc2");
   const LoweredGroup& reader = group_named(lowering, "vision.layers.1.qkv");
@@ -142,7 +142,7 @@ TEST(Lower, EqualLayersAreEqualProblems) {
 // What the tuner relies on when it verifies a kernel alone.
 TEST(Lower, AGroupAloneIsTheSameProblem) {
   for (const FusionRules& rules : {FusionRules{}, FusionRules::none()}) {
-    const auto [graph, groups] = fuse_graph(shipped("siglip2-b16-224"), rules);
+    const auto [graph, groups] = fuse_graph(shipped("siglip2-b16-224"), rules, 0);
     for (const LoweredGroup& lowered : lower(graph, groups).groups) {
       const Graph alone = extract_group(graph, lowered.group);
       FusedGroup group = lowered.group;

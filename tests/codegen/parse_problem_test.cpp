@@ -21,7 +21,7 @@ std::set<std::string> shipped_problems() {
   for (const auto& entry : std::filesystem::directory_iterator(kGraphs))
     for (const FusionRules& rules : {FusionRules{}, FusionRules::none()})
       for (const Dtype precision : {Dtype::f16, Dtype::bf16}) {
-        const FusedGraph fused = fuse_graph(load_graph(entry.path(), {.batch = 3, .precision = precision}), rules);
+        const FusedGraph fused = fuse_graph(load_graph(entry.path(), {.batch = 3, .precision = precision}), rules, 0);
         for (const LoweredGroup& group : lower(fused.graph, fused.groups).groups)
           problems.insert(problem_text(group.spec));
       }

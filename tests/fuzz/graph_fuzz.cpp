@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   duet::expect_value_or_refusal([&] {
     const duet::Graph graph = duet::parse_graph(duet::text_of(data, size), "fuzzed.yaml", {});
-    const duet::FusedGraph fused = duet::fuse_graph(graph, duet::FusionRules{});
+    const duet::FusedGraph fused = duet::fuse_graph(graph, duet::FusionRules{}, 0);
     duet::lower(fused.graph, fused.groups);
     duet::lower(graph, duet::fuse(graph, duet::FusionRules::none()));
   });

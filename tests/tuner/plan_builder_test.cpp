@@ -19,7 +19,7 @@ namespace {
 // Every group with its first feasible candidate.
 Plan build(const Graph& model, const FusionRules& rules, ExecutionMode mode, const SearchSpace& space = small_space(),
            const DeviceSpec& device = test_device()) {
-  const auto [graph, groups] = fuse_graph(model, rules);
+  const auto [graph, groups] = fuse_graph(model, rules, 0);
   const Lowering lowering = lower(graph, groups);
   const StepOrder order =
       mode == ExecutionMode::sequential ? schedule_sequential(lowering) : schedule_streams(lowering);

@@ -105,7 +105,7 @@ Case make_case(std::uint64_t seed, int which) {
   const auto mode = kExecutionModes[engine() % kExecutionModes.size()];
   made.graph = parse_graph(testing::random_graph_yaml(seed), fmt::format("random-{}.yaml", seed),
                            {.batch = batch, .precision = precision});
-  FusedGraph fused = fuse_graph(made.graph, rules);
+  FusedGraph fused = fuse_graph(made.graph, rules, 0);
   made.graph = std::move(fused.graph);
   made.lowering = lower(made.graph, fused.groups);
   made.plan = random_plan(engine, made.graph, made.lowering, rules, mode);

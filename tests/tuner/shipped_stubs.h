@@ -49,7 +49,7 @@ inline std::map<std::string, KernelSpec> problems_of(const ShippedGraph& shipped
   const Graph graph = load_graph(shipped("graphs") / (shipped_graph.name + ".yaml"),
                                  {.batch = 1, .precision = shipped_graph.precision});
   std::map<std::string, KernelSpec> problems;
-  const FusedGraph fused = fuse_graph(graph, shipped_graph.rules);
+  const FusedGraph fused = fuse_graph(graph, shipped_graph.rules, 0);
   for (const LoweredGroup& group : lower(fused.graph, fused.groups).groups)
     problems.emplace(problem_text(group.spec), group.spec);
   return problems;

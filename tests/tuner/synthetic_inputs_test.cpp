@@ -42,7 +42,7 @@ TEST(SyntheticInputs, ActivationsHaveUnitScaleAndSomeOutliers) {
 
 // What a kernel that reads row sums is verified and timed on.
 TEST(SyntheticInputs, RowSumsAreThoseOfTheirRows) {
-  const auto [graph, groups] = fuse_graph(tiny_dual(), {});
+  const auto [graph, groups] = fuse_graph(tiny_dual(), {}, 0);
   const auto reader = std::find_if(groups.begin(), groups.end(),
                                    [](const FusedGroup& group) { return group.name == "vision.layers.0.fc1"; });
   const Graph alone = extract_group(graph, *reader);
