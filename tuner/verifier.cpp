@@ -108,28 +108,6 @@ bool run_and_check_guards(Engine& engine, const std::map<std::string, HostTensor
   return false;
 }
 
-bool check_kernel_outputs(const Engine& engine, const KernelProblem& problem, const ReferenceCase& reference,
-                          Verification& result) {
-  for (const OutputSlice& slice : output_slices(problem.graph, problem.lowering)) {
-    const Value& value = problem.graph.values[static_cast<std::size_t>(slice.value)];
-    // Row sums are of values that are rounded, but before they were.
-    const bool row_sums = is_row_sums(problem.graph, slice.value);
-    const Tolerance tolerance =
-        kernel_tolerance(problem.group().spec, row_sums ? problem.graph.precision : value.type.dtype);
-    const std::size_t columns = columns_of(value.type.shape);
-    const Results results = results_of(engine, problem, slice, reference);
-    const Comparison comparison = compare(results.got, results.expected, columns);
-    keep_worst(result, comparison);
-    // Written so that a NaN fails.
-    if (comparison.finite && comparison.norm_error <= tolerance.norm && comparison.element_error <= tolerance.element)
-      continue;
-    result.status = VerificationStatus::wrong_result;
-    result.detail = describe(value.name, comparison, columns, tolerance.element);
-    return false;
-  }
-  return true;
-}
-
 // exp of the logit scale, for an output of the similarity; 0 for others.
 double logit_scale(const Graph& graph, ValueId output, const WeightProvider& weights) {
   const NodeId producer = graph.values[static_cast<std::size_t>(output)].producer;
@@ -140,6 +118,55 @@ double logit_scale(const Graph& graph, ValueId output, const WeightProvider& wei
   float value = 0;
   to_floats(view.dtype, view.bytes.first(static_cast<std::size_t>(dtype_bytes(view.dtype))), {&value, 1});
   return std::exp(static_cast<double>(value));
+}
+
+double largest_row_norm(const HostTensor& rows) {
+  const std::size_t columns = columns_of(rows.shape);
+  double largest = 0;
+  for (std::size_t begin = 0; begin + columns <= rows.floats().size(); begin += columns) {
+    double squares = 0;
+    for (const float value : rows.floats().subspan(begin, columns)) squares += static_cast<double>(value) * value;
+    largest = std::max(largest, squares);
+  }
+  return std::sqrt(largest);
+}
+
+// The largest logit that rows of these lengths can have, for an output of the similarity; 0 for others. What is added
+// up to a logit is as large, however little of it is left: one logit close to 0 says nothing of the error that is
+// allowed.
+double largest_logit(const Graph& graph, ValueId output, const std::map<std::string, HostTensor>& inputs,
+                     const WeightProvider& weights) {
+  double logit = logit_scale(graph, output, weights);
+  if (logit == 0) return 0;
+  const NodeId producer = graph.values[static_cast<std::size_t>(output)].producer;
+  for (const ValueId input : graph.nodes[static_cast<std::size_t>(producer)].inputs)
+    logit *= largest_row_norm(inputs.at(graph.values[static_cast<std::size_t>(input)].name));
+  return logit;
+}
+
+bool check_kernel_outputs(const Engine& engine, const KernelProblem& problem, const ReferenceCase& reference,
+                          const WeightProvider& weights, Verification& result) {
+  for (const OutputSlice& slice : output_slices(problem.graph, problem.lowering)) {
+    const Value& value = problem.graph.values[static_cast<std::size_t>(slice.value)];
+    // Row sums are of values that are rounded, but before they were.
+    const bool row_sums = is_row_sums(problem.graph, slice.value);
+    const Tolerance tolerance =
+        kernel_tolerance(problem.group().spec, row_sums ? problem.graph.precision : value.type.dtype);
+    const std::size_t columns = columns_of(value.type.shape);
+    const Results results = results_of(engine, problem, slice, reference);
+    const double scale = largest_logit(problem.graph, slice.value, reference.inputs, weights);
+    const Comparison comparison = compare(results.got, results.expected, columns, scale);
+    keep_worst(result, comparison);
+    // Written so that a NaN fails.
+    const bool fits = scale > 0
+                          ? comparison.element_error <= tolerance.norm
+                          : comparison.norm_error <= tolerance.norm && comparison.element_error <= tolerance.element;
+    if (comparison.finite && fits) continue;
+    result.status = VerificationStatus::wrong_result;
+    result.detail = describe(value.name, comparison, columns, tolerance.element);
+    return false;
+  }
+  return true;
 }
 
 bool check_plan_outputs(const Engine& engine, const Graph& graph, const Lowering& lowering,
@@ -217,7 +244,7 @@ Verification KernelVerifier::verify(Device& device, const Plan& plan) {
       Engine engine(device, plan, weights_,
                     {.guard_bytes = kGuardBytes, .poison = kPoisons[set], .weight_space = weight_space(plan)});
       if (!run_and_check_guards(engine, expected.inputs, result)) return result;
-      if (!check_kernel_outputs(engine, problem_, expected, result)) return result;
+      if (!check_kernel_outputs(engine, problem_, expected, weights_, result)) return result;
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::device) throw;

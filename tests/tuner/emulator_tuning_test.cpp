@@ -15,6 +15,7 @@
 #include "tests/tuner/small_graphs.h"
 #include "tuner/synthetic_inputs.h"
 #include "tuner/tuning_session.h"
+#include "tuner/verifier.h"
 
 namespace duet {
 namespace {
@@ -45,6 +46,26 @@ class EmulatorTuning : public testing::Test {
   PlanStore store_;
   std::unique_ptr<EmulatorDevice> device_;
 };
+
+// One logit is what is left of a sum of terms that are much larger: with some inputs almost nothing.
+TEST_F(EmulatorTuning, ALogitNearZeroIsNoWrongResult) {
+  const Graph graph = tiny_dual(Dtype::f16, 1);
+  const Lowering lowering = lower_fused(graph);
+  const auto group = std::find_if(lowering.groups.begin(), lowering.groups.end(), [](const LoweredGroup& one) {
+    return std::holds_alternative<SimilaritySpec>(one.spec);
+  });
+  const KernelProblem problem = make_kernel_problem(graph, *group);
+  const KernelCandidate candidate = enumerate_candidates(problem.group().spec, small_space(), test_device()).front();
+  const Plan plan =
+      make_kernel_plan(problem, test_device(), {.tile = candidate.tile, .source = emit(candidate), .images = {}});
+  double worst = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    const Verification result = KernelVerifier(problem, seed).verify(*device_, plan);
+    EXPECT_EQ(result.status, VerificationStatus::ok) << "seed " << seed << ": " << result.detail;
+    worst = std::max(worst, result.norm_error);
+  }
+  EXPECT_GT(worst, kernel_tolerance(problem.group().spec, Dtype::f32).norm) << "no seed came near zero";
+}
 
 TEST_F(EmulatorTuning, ThePlanOfTinyDualIsRight) {
   const TuneReport report = tune(request(Dtype::f16));
