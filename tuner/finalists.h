@@ -20,7 +20,7 @@ inline constexpr double kTie = 0.03;
 // What was chosen before, in the whole plan and on such a device, need not be as near: kernels that are this much
 // faster alone have made that plan slower (docs/performance.md). Whether today's plan is faster with another is tried
 // in it.
-inline constexpr double kReferenceTie = 0.07;
+inline constexpr double kReferenceTie = 0.12;
 
 // How much slower alone than the best a kernel may be and still be kept. A candidate known to be slower is not loaded
 // again.

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include "tests/support/fake_device.h"
@@ -116,6 +117,36 @@ TEST_F(Schedules, OfSharesThatTieTheOneTunedForStays) {
   made_ = 0;
   EXPECT_EQ(choose(plan, same, how, {.stopped = [] { return true; }}), like);
   EXPECT_EQ(made_, 0) << "nothing is tried after a stop";
+}
+
+// Sets of kernels by the first launch's grid: the first is what there is.
+TEST_F(Schedules, KernelsAreExchangedTogether) {
+  const Plan plan = tuned(ExecutionMode::streams);
+  const auto chosen = [&](const std::map<int, double>& time_of_set, ScheduleLimits limits = {}) {
+    TimedDevice device([&](const std::vector<Launch>& launches) { return time_of_set.at(launches.front().grid.x); });
+    ThrottleWatch watch(device);
+    PlanTimer timer(device, graph_, 1, watch);
+    ScheduleChoice schedule(
+        timer,
+        [&](const std::vector<ChosenKernel>& kernels, const ScheduleVariant&) {
+          Plan changed = plan;
+          changed.steps.front().grid.x = std::stoi(kernels.front().source.entry);
+          return changed;
+        },
+        std::move(limits));
+    std::vector<std::vector<ChosenKernel>> sets;
+    for (const auto& [set, us] : time_of_set)
+      sets.push_back({{.tile = {}, .source = {.entry = std::to_string(set), .text = {}, .hash = {}}, .images = {}}});
+    return schedule.choose_kernels(sets, {});
+  };
+  const auto faster = chosen({{1, 100}, {2, 97}, {3, 90}});
+  ASSERT_TRUE(faster.has_value());
+  EXPECT_EQ(faster->chosen, 2u);
+  EXPECT_EQ(faster->before_us, 100);
+  EXPECT_EQ(faster->chosen_us, 90);
+  EXPECT_EQ(chosen({{1, 100}, {2, 99}, {3, 98.5}})->chosen, 0u) << "a tie stays";
+  EXPECT_EQ(chosen({{1, 100}, {2, 97}, {3, 90}}, {.max_plans = 1})->chosen, 1u);
+  EXPECT_FALSE(chosen({{1, 100}}).has_value()) << "nothing to compare";
 }
 
 TEST_F(Schedules, OrdersAndPrioritiesAreTriedTogether) {
