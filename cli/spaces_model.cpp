@@ -17,7 +17,7 @@
 namespace duet {
 namespace {
 
-constexpr const char* kNone = "none";
+constexpr const char* kNoCalibration = "none";
 constexpr double kPercent = 100;
 
 struct JudgeFlags {
@@ -76,7 +76,7 @@ void fit_spaces(const std::vector<std::filesystem::path>& folders, const std::fi
 
 // What `judge` predicts with: the file named, the one that ships for the architecture, or the formula alone.
 Calibration chosen_calibration(const std::string& asked, const std::string& arch) {
-  if (asked == kNone) return {};
+  if (asked == kNoCalibration) return {};
   if (!asked.empty()) return load_calibration(asked);
   const std::filesystem::path shipped = find_calibration(data_dir() / "calibration", arch);
   return shipped.empty() ? Calibration{} : load_calibration(shipped);

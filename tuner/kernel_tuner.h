@@ -1,5 +1,5 @@
-// Tunes one kernel problem (the race of its finalists is in kernel_race.cpp): proposes candidates, compiles them ahead
-// on the pool, verifies, times and records each, and keeps the best.
+// Tunes one kernel problem: proposes candidates, compiles them ahead on the pool, verifies, times and records each, and
+// keeps the best. What is done with one candidate is in kernel_judge.cpp, the race of the finalists in kernel_race.cpp.
 #pragma once
 
 #include <chrono>
