@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/one_line.h"
 #include "base/tensor.h"
+#include "codegen/graph.h"
 #include "codegen/kernel_names.h"
 #include "codegen/yaml_document.h"
 

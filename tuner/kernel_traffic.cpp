@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "codegen/graph.h"
+
 namespace duet {
 namespace {
 
