@@ -168,12 +168,17 @@ std::vector<NodeId> consumers(const Graph& graph, ValueId value) {
   return found;
 }
 
-bool is_row_sums(const Graph& graph, ValueId value) {
+ValueId rows_of_sums(const Graph& graph, ValueId value) {
   const NodeId producer = graph.values[static_cast<std::size_t>(value)].producer;
-  if (producer != kNone) return graph.nodes[static_cast<std::size_t>(producer)].op == OpKind::row_sums;
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-    return node.op == OpKind::layer_norm && node.inputs.size() == 2 && node.inputs[1] == value;
-  });
+  if (producer != kNone) {
+    const Node& node = graph.nodes[static_cast<std::size_t>(producer)];
+    return node.op == OpKind::row_sums ? node.inputs[0] : kNone;
+  }
+  for (const Node& node : graph.nodes)
+    if (node.op == OpKind::layer_norm && node.inputs.size() == 2 && node.inputs[1] == value) return node.inputs[0];
+  return kNone;
 }
+
+bool is_row_sums(const Graph& graph, ValueId value) { return rows_of_sums(graph, value) != kNone; }
 
 }  // namespace duet

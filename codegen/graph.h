@@ -105,7 +105,8 @@ std::string graph_text(const Graph& graph);  // canonical, for golden files and 
 std::string graph_hash(
     const Graph& graph);  // of everything but batch, precision and line numbers; two batches of a model share it
 std::vector<NodeId> consumers(const Graph& graph, ValueId value);
-// Whether a value is row sums: a row_sums node makes it, or a layer norm reads it as such.
+// The rows that a value is the row sums of: a row_sums node makes it, or a layer norm reads it as such. Else kNone.
+ValueId rows_of_sums(const Graph& graph, ValueId value);
 bool is_row_sums(const Graph& graph, ValueId value);
 
 // The towers: groups of nodes that depend on disjoint inputs, found by dependency analysis. Nodes that need more than

@@ -25,8 +25,8 @@ std::int64_t below(Generator& generator, std::int64_t limit) {
 
 float uniform(Generator& generator) { return static_cast<float>(generator() >> 40) * 0x1p-24f; }
 
-// The sum of eight 16-bit uniforms, scaled to mean 0 and deviation 1: close to normal. Inputs have millions of elements,
-// and a draw is what they cost.
+// The sum of eight 16-bit uniforms, scaled to mean 0 and deviation 1: close to normal. Inputs have millions of
+// elements, and a draw is what they cost.
 float near_normal(Generator& generator) {
   std::uint64_t sum = 0;
   for (int draw = 0; draw < 2; ++draw) {
@@ -84,13 +84,6 @@ std::optional<int> eot_token(const Graph& graph, ValueId input) {
   return std::nullopt;
 }
 
-// The rows whose sums a layer norm reads from this input, or kNone when it is no such input.
-ValueId rows_of_sums(const Graph& graph, ValueId input) {
-  for (const Node& node : graph.nodes)
-    if (node.op == OpKind::layer_norm && node.inputs.size() == 2 && node.inputs[1] == input) return node.inputs[0];
-  return kNone;
-}
-
 HostTensor sums_of_rows(const TensorType& type, const HostTensor& rows) {
   const HostTensor x = convert(rows, Dtype::f32);
   std::vector<float> sums(static_cast<std::size_t>(element_count(type.shape)));
@@ -126,8 +119,7 @@ std::map<std::string, HostTensor> synthetic_inputs(const Graph& graph, std::uint
   std::map<std::string, HostTensor> inputs;
   const auto value = [&](ValueId id) -> const Value& { return graph.values[static_cast<std::size_t>(id)]; };
   for (ValueId input : graph.inputs)
-    if (rows_of_sums(graph, input) == kNone)
-      inputs.emplace(value(input).name, synthetic_input(graph, input, generator));
+    if (!is_row_sums(graph, input)) inputs.emplace(value(input).name, synthetic_input(graph, input, generator));
   for (ValueId input : graph.inputs) {
     const ValueId rows = rows_of_sums(graph, input);
     if (rows == kNone) continue;
