@@ -49,6 +49,8 @@ constexpr int kLoaderTma = 2;
 // As before, and the tensor cores read the tiles by themselves: warpgroup products, on sm_90 alone.
 constexpr int kLoaderWgmma = 3;
 
+constexpr int kRowSumBytes = 8;  // a row's sum and its sum of squares, fp32
+
 struct GemmTile {
   int block_m = 64, block_n = 64, block_k = 32;  // the block's tile; block_m, block_k multiples of 16, block_n of 8
   int warps_m = 2, warps_n = 2;                  // the warps' arrangement over the tile
@@ -110,25 +112,27 @@ struct GemmConfig {
   constexpr int residual_offset() const { return pipeline_bytes(); }
   constexpr int residual_bytes() const { return op.residual ? groups_per_thread() * math_threads() * 16 : 0; }
   constexpr int statistics_offset() const { return residual_offset() + residual_bytes(); }
+  // Warps that hold parts of the same row of the tile: beside each other, or of other sets.
+  constexpr int warps_a_row() const { return tile.warps_n * tile.warps_k; }
   // Row sums and sums of squares, one pair per (part, row): what a set of warps or a warp column has added up of A, or
   // what as many threads a row as there are, up to eight, have read of the sums that were left for it.
   constexpr int statistics_parts() const {
-    if (sums_rows()) return tile.warps_n * tile.warps_k;
+    if (sums_rows()) return warps_a_row();
     const int threads_a_row = math_threads() / tile.block_m;
     return threads_a_row < 1 ? 1 : threads_a_row > 8 ? 8 : threads_a_row;
   }
-  constexpr int statistics_bytes() const { return op.layer_norm ? statistics_parts() * tile.block_m * 2 * 4 : 0; }
+  constexpr int statistics_bytes() const {
+    return op.layer_norm ? statistics_parts() * tile.block_m * kRowSumBytes : 0;
+  }
   constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
   constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
   constexpr int flag_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
   constexpr int barrier_offset() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
   // Two barriers of 8 bytes a stage, full and empty, for the tensor memory accelerator.
   constexpr int row_sums_offset() const { return barrier_offset() + (tma() ? tile.stages * 16 : 0); }
-  // Of C: as the statistics, one pair per (set of warps or warp column, row), unless one warp has whole rows of the
-  // tile.
-  constexpr int row_sums_parts() const { return tile.warps_n * tile.warps_k; }
+  // Of C: as the statistics that the main loop adds up, unless one warp has whole rows of the tile.
   constexpr int row_sums_bytes() const {
-    return op.writes_row_sums && row_sums_parts() > 1 ? row_sums_parts() * tile.block_m * 2 * 4 : 0;
+    return op.writes_row_sums && warps_a_row() > 1 ? warps_a_row() * tile.block_m * kRowSumBytes : 0;
   }
   constexpr int smem_bytes() const { return row_sums_offset() + row_sums_bytes(); }
 };
@@ -225,7 +229,7 @@ constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
 // Split-K: each block of a tile leaves its groups, and where it adds up rows of A their (sum, sum of squares).
 constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
   return static_cast<i64>(config.groups_per_thread()) * config.math_threads() * 32 +
-         (config.sums_rows() ? config.tile.block_m * 2 * 4 : 0);
+         (config.sums_rows() ? config.tile.block_m * kRowSumBytes : 0);
 }
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {
   if (config.tile.split_k == 1) return 0;

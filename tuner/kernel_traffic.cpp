@@ -8,11 +8,10 @@
 namespace duet {
 namespace {
 
-constexpr double kFloat = 4;        // bytes of what stays in fp32: biases, scales and shifts
-constexpr double kRowSumBytes = 8;  // a row's sum and its sum of squares
-constexpr double kNormOps = 7;      // of an element: two sums, subtraction, square, three for scale and shift
-constexpr double kL2Ops = 3;        // of an element: square, sum, division
-constexpr double kSoftmaxOps = 5;   // of a score
+constexpr double kFloat = 4;       // bytes of what stays in fp32: biases, scales and shifts
+constexpr double kNormOps = 7;     // of an element: two sums, subtraction, square, three for scale and shift
+constexpr double kL2Ops = 3;       // of an element: square, sum, division
+constexpr double kSoftmaxOps = 5;  // of a score
 constexpr double kActivationOps = 5;
 
 double image_elements(double rows, int channels, int height, int width, int patch) {

@@ -9,7 +9,6 @@ namespace duet {
 namespace {
 
 constexpr double kHalf = 2;              // bytes of an f16 or bf16 element
-constexpr double kRowSumBytes = 8;       // a row's sum and its sum of squares
 constexpr double kActivationOps = 12;    // fp32 instructions of a GELU with its exponential and reciprocal
 constexpr double kCopyOps = 5;           // addresses and the copy itself, of 16 bytes by a thread
 constexpr double kAttentionCopyOps = 6;  // the same with the head's columns

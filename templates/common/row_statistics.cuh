@@ -128,8 +128,7 @@ class GivenRowSums {
   static constexpr int kAtOnce = Shape::kConfig.given_row_sums();
 
  public:
-  DUET_DEVICE explicit GivenRowSums(const GemmParams& params, const GemmPlace& place)
-      : params_(params), place_(place) {}
+  DUET_DEVICE GivenRowSums(const GemmParams& params, const GemmPlace& place) : params_(params), place_(place) {}
 
   // When the kernel before has ended.
   DUET_DEVICE void ask() {

@@ -10,7 +10,7 @@ namespace duet {
 template <class Shape>
 class WrittenRowSums {
   using Group = TileGroup<Shape>;
-  static constexpr int kParts = Shape::kConfig.row_sums_parts();
+  static constexpr int kParts = Shape::kConfig.warps_a_row();
 
  public:
   DUET_DEVICE WrittenRowSums(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
