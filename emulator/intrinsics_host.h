@@ -213,6 +213,9 @@ DUET_DEVICE void pause_ns(u32) {}
 // ---- global memory
 DUET_DEVICE Vec16 ld_global_vec16(const void* src) { return host::load_global<Vec16>(src); }
 DUET_DEVICE void st_global_vec16(void* dst, Vec16 value) { host::store_global(dst, value); }
+DUET_DEVICE void st_global_vec16_if(bool valid, void* dst, Vec16 value) {
+  if (valid) host::store_global(dst, value);
+}
 DUET_DEVICE u32 ld_global_u32(const void* src) { return host::load_global<u32>(src); }
 DUET_DEVICE u16 ld_global_u16(const void* src) { return host::load_global<u16>(src); }
 DUET_DEVICE void st_global_u32(void* dst, u32 value) { host::store_global(dst, value); }

@@ -146,12 +146,13 @@ DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, c
     const SplitK<Shape> split(params, place, smem);
     split.store(sums, statistics);
     if (!split.is_last()) return;
-    const RowNorms<Shape> norms =
-        epilogue.norms([&](int row) { return Shape::kSumsRows ? split.row_sums(row) : statistics.total(row); });
+    const auto sums_of = [&](int row) { return Shape::kSumsRows ? split.row_sums(row) : statistics.total(row); };
+    const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);
     for_each_group<Shape>(place,
                           [&](const Group& group) { epilogue.finish(group, split.sum(group), norms, row_sums); });
   } else {
-    const RowNorms<Shape> norms = epilogue.norms([&](int row) { return statistics.total(row); });
+    const auto sums_of = [&](int row) { return statistics.total(row); };
+    const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);
     for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, sums.sum(group), norms, row_sums); });
   }
   row_sums.finish();

@@ -130,9 +130,12 @@ struct GemmConfig {
   constexpr int barrier_offset() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
   // Two barriers of 8 bytes a stage, full and empty, for the tensor memory accelerator.
   constexpr int row_sums_offset() const { return barrier_offset() + (tma() ? tile.stages * 16 : 0); }
+  // Whether a group of C is all that its warp has of the group's rows; then one set of warps has it.
+  constexpr bool groups_span_warp() const { return warp_n() <= 16; }
   // Of C: as the statistics that the main loop adds up, unless one warp has whole rows of the tile.
+  constexpr int row_sum_parts() const { return groups_span_warp() ? tile.warps_n : warps_a_row(); }
   constexpr int row_sums_bytes() const {
-    return op.writes_row_sums && warps_a_row() > 1 ? warps_a_row() * tile.block_m * kRowSumBytes : 0;
+    return op.writes_row_sums && row_sum_parts() > 1 ? row_sum_parts() * tile.block_m * kRowSumBytes : 0;
   }
   constexpr int smem_bytes() const { return row_sums_offset() + row_sums_bytes(); }
 };

@@ -14,8 +14,10 @@ DUET_DEVICE float minus_infinity() { return bits_to_float(0xff800000u); }
 // exp(x), to 2 ulp; exp(-inf) is exactly 0.
 DUET_DEVICE float exp_approx(float x) { return exp2_approx(x * kLog2E); }
 
-// 1 / (1 + exp(-x)). Saturates to exactly 0 and 1: exp2 overflows to infinity, whose reciprocal is 0.
-DUET_DEVICE float sigmoid(float x) { return reciprocal_approx(1.0f + exp2_approx(-kLog2E * x)); }
+// 1 / (1 + 2^-x). Saturates to exactly 0 and 1: exp2 overflows to infinity, whose reciprocal is 0.
+DUET_DEVICE float sigmoid2(float x) { return reciprocal_approx(1.0f + exp2_approx(-x)); }
+// 1 / (1 + exp(-factor x)).
+DUET_DEVICE float sigmoid(float x, float factor = 1.0f) { return sigmoid2(factor * kLog2E * x); }
 
 // x Phi(x), the exact form.
 DUET_DEVICE float gelu_erf(float x) {
@@ -27,11 +29,11 @@ DUET_DEVICE float gelu_erf(float x) {
 // the cancellation of 1 + tanh(u) at negative x and the 11-bit accuracy of tanh.approx.
 DUET_DEVICE float gelu_tanh(float x) {
   constexpr float kTwoSqrtTwoOverPi = 1.5957691216057308f;
-  const float cubic = fused_multiply_add(0.044715f * x * x, x, x);
-  return x * sigmoid(kTwoSqrtTwoOverPi * cubic);
+  constexpr float kLinear = kTwoSqrtTwoOverPi * kLog2E, kCubic = 0.044715f * kLinear;
+  return x * sigmoid2(x * fused_multiply_add(kCubic * x, x, kLinear));
 }
 
-DUET_DEVICE float quick_gelu(float x) { return x * sigmoid(1.702f * x); }
+DUET_DEVICE float quick_gelu(float x) { return x * sigmoid(x, 1.702f); }
 DUET_DEVICE float silu(float x) { return x * sigmoid(x); }
 
 template <Activation kAct>

@@ -21,4 +21,16 @@ DUET_DEVICE void transpose_quad(u32 (&words)[4], int lane) {
   exchange(words[1], words[3], lane, 2);
 }
 
+// Adds up four numbers over every quad: lane q gets the sum of number q. By all lanes.
+DUET_DEVICE float sum_over_quad(const float (&numbers)[4], int lane) {
+  const bool odd = (lane & 1) != 0, upper = (lane & 2) != 0;
+  float pairs[2];
+  DUET_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const float kept = odd ? numbers[2 * i + 1] : numbers[2 * i];
+    pairs[i] = kept + shuffle_xor(odd ? numbers[2 * i] : numbers[2 * i + 1], 1);
+  }
+  return (upper ? pairs[1] : pairs[0]) + shuffle_xor(upper ? pairs[0] : pairs[1], 2);
+}
+
 }  // namespace duet

@@ -41,6 +41,10 @@ class SharedRowSums {
   DUET_DEVICE void store(int part, int row, RowSums sums) const {
     st_shared_vec8(address(part, row), row_sums_bits(sums));
   }
+  // One number of a pair: 0, the sum, or 1, the sum of squares.
+  DUET_DEVICE void store_number(int part, int row, int number, float value) const {
+    st_shared_f32(address(part, row) + static_cast<u32>(number * 4), value);
+  }
   DUET_DEVICE RowSums total(int row) const {
     RowSums sums{0.0f, 0.0f};
     DUET_UNROLL

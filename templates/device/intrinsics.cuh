@@ -186,6 +186,14 @@ DUET_DEVICE void st_global_vec16(void* dst, Vec16 v) {
                "r"(v.word[3])
                : "memory");
 }
+// Where `valid`, and without a branch, across which the compiler moves nothing.
+DUET_DEVICE void st_global_vec16_if(bool valid, void* dst, Vec16 v) {
+  asm volatile(
+      "{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %5, 0;\n\t"
+      "@p st.global.v4.u32 [%0], {%1, %2, %3, %4};\n\t}" ::"l"(dst),
+      "r"(v.word[0]), "r"(v.word[1]), "r"(v.word[2]), "r"(v.word[3]), "r"(static_cast<u32>(valid))
+      : "memory");
+}
 DUET_DEVICE u32 ld_global_u32(const void* src) {
   u32 value;
   asm volatile("ld.global.u32 %0, [%1];" : "=r"(value) : "l"(src) : "memory");
