@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "base/error.h"
 #include "codegen/tile_fields.h"
@@ -134,9 +136,9 @@ std::string beyond_limits(const KernelCandidate& candidate, const DeviceSpec& de
     return fmt::format("more shared memory than the {} bytes a block that {} allows", device.smem_bytes_per_block,
                        device.name);
   const auto* tile = std::get_if<GemmTile>(&candidate.tile);
-  if (tile != nullptr && tile->loader >= kLoaderTma && !has_tma(device))
+  if (tile != nullptr && brings_whole_tiles(tile->loader) && !has_tma(device))
     return fmt::format("{} has no tensor memory accelerator", device.arch);
-  if (tile != nullptr && tile->loader == kLoaderWgmma && !has_wgmma(device))
+  if (tile != nullptr && multiplies_by_warpgroups(tile->loader) && !has_wgmma(device))
     return fmt::format("{} has no warpgroup products", device.arch);
   if (candidate.threads > kMaxThreads) return fmt::format("more threads a block than CUDA's {}", kMaxThreads);
   if (candidate.grid.y > kMaxGridYz || candidate.grid.z > kMaxGridYz)
@@ -154,16 +156,12 @@ bool lists(const SearchSpace& space, const char* parameter, int value) {
          std::find(range->second.begin(), range->second.end(), value) != range->second.end();
 }
 
-// Along m, for products of single warps; warpgroups take 16 rows a warp and so as many as there are.
-constexpr int kMaxWarpsM = 4;
-
 // Whether as many warps, arranged otherwise, would load less of A and B per product. Of two equals the one with more
 // warps along m stays: with fewer along n, fewer warps add up the same row's statistics.
 bool is_squarest(const GemmTile& tile, const SearchSpace& space) {
-  if (tile.warps_m > kMaxWarpsM) return false;
   const int warps = tile.warps_m * tile.warps_n;
   const int edges = tile.block_m / tile.warps_m + tile.block_n / tile.warps_n;
-  for (int m = 1; m <= std::min(warps, kMaxWarpsM); ++m) {
+  for (int m = 1; m <= warps; ++m) {
     if (warps % m != 0 || tile.block_m % (16 * m) != 0 || tile.block_n % (8 * (warps / m)) != 0) continue;
     if (!lists(space, "warps_m", m) || !lists(space, "warps_n", warps / m)) continue;
     const int other = tile.block_m / m + tile.block_n / (warps / m);
@@ -179,8 +177,6 @@ constexpr int kMaxCopiesPerThread = 16;
 const char* outside_warp_limits(const GemmConfig& config, const SearchSpace& space) {
   const GemmLimits& limits = space.gemm_limits;
   if (config.wgmma()) return nullptr;
-  if (limits.fragment_columns > 0 && config.tile.block_n > limits.fragment_columns)
-    return "wider than tiles of fragments are in this space";
   if (limits.max_warp_elements == 0) return nullptr;
   const int warps = config.tile.warps_m * config.tile.warps_n;  // of a set
   const int block = config.tile.block_m * config.tile.block_n;
@@ -201,7 +197,8 @@ const char* outside_limits(const GemmSpec& spec, const GemmTile& tile, const Sea
     return "more warps than this space slices k over";
   const int in_flight = (tile.stages - 1) * GemmConfig{spec.op, tile}.stage_bytes();
   if (in_flight < limits.min_bytes_in_flight) return "too few bytes in flight for this space";
-  if (limits.max_bytes_in_flight > 0 && in_flight > limits.max_bytes_in_flight && tile.loader != kLoaderWgmma)
+  if (limits.max_bytes_in_flight > 0 && in_flight > limits.max_bytes_in_flight &&
+      !multiplies_by_warpgroups(tile.loader))
     return "more bytes in flight than this space asks for";
   const i64 blocks = i64{gemm_tiles(tile, spec.params.m, spec.params.n)} * spec.params.batch * tile.split_k;
   if (limits.split_blocks_per_sm > 0 && tile.split_k > 1 && blocks > i64{limits.split_blocks_per_sm} * device.sm_count)
@@ -214,7 +211,11 @@ const char* outside_limits(const Spec&, const Tile&, const SearchSpace&, const D
 }
 
 bool wgmma_shape(const GemmTile& tile) {
-  return tile.block_m == 16 * tile.warps_m && tile.warps_m % 4 == 0 && tile.block_n / tile.warps_n % 16 == 0;
+  const bool transposed = tile.loader == kLoaderWgmmaTransposed;
+  const int warps = transposed ? tile.warps_n : tile.warps_m;
+  const int warp_rows = (transposed ? tile.block_n : tile.block_m) / warps;
+  const int columns = transposed ? tile.block_m / tile.warps_m : tile.block_n / tile.warps_n;
+  return warp_rows == 16 && warps % 4 == 0 && columns % 16 == 0;
 }
 
 // Whether no choice of the parameters still to come can make the tile run. `set` counts those chosen so far, in the
@@ -226,11 +227,11 @@ bool is_dead_end(const GemmTile& tile, std::size_t set) {
   if (set >= 5 && tile.block_n % (8 * warps_n) != 0) return true;
   // 160 accumulators a thread and the fragments that go with them are more than 255 registers.
   if (set >= 5 && tile.block_m / warps_m * (tile.block_n / warps_n) >= 160 * 32) return true;
-  if (set >= 9 && tile.loader == kLoaderWgmma && !wgmma_shape(tile)) return true;
+  if (set >= 9 && multiplies_by_warpgroups(tile.loader) && !wgmma_shape(tile)) return true;
   if (set >= 6 && tile.block_k % (16 * warps_k) != 0) return true;
   constexpr int kMaxSmemBytes = 227 * 1024;  // of any device
   if (set >= 7 && tile.stages * (tile.block_m + tile.block_n) * tile.block_k * 2 > kMaxSmemBytes) return true;
-  if (set >= 9 && tile.loader >= kLoaderTma && tile.block_k != 64) return true;
+  if (set >= 9 && brings_whole_tiles(tile.loader) && tile.block_k != 64) return true;
   return warps_m * warps_n * warps_k > 16;
 }
 static_assert(kTileFields<GemmTile>[3].name == "warps_m" && kTileFields<GemmTile>[4].name == "warps_n" &&
@@ -257,6 +258,25 @@ std::vector<Tile> enumerate_tiles(const std::map<std::string, std::vector<int>>&
     }
     tiles = std::move(next);
   }
+  return tiles;
+}
+
+// Of all sections of a family, each once; where there is none, the tile that the family has by default.
+template <class Tile>
+std::vector<Tile> tiles_of_family(std::string_view family, const SearchSpace& space) {
+  std::vector<Tile> tiles;
+  std::set<std::array<int, kTileFields<Tile>.size()>> seen;
+  bool listed = false;
+  for (const auto& [section, ranges] : space.ranges) {
+    if (std::string_view(section).substr(0, section.find('.')) != family) continue;
+    listed = true;
+    for (const Tile& tile : enumerate_tiles<Tile>(ranges)) {
+      std::array<int, kTileFields<Tile>.size()> values{};
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = tile.*kTileFields<Tile>[i].member;
+      if (seen.insert(values).second) tiles.push_back(tile);
+    }
+  }
+  if (!listed) tiles.push_back(Tile{});
   return tiles;
 }
 
@@ -356,13 +376,10 @@ KernelCandidate make_candidate(const KernelSpec& spec, const KernelTile& tile, c
 
 std::vector<KernelCandidate> enumerate_candidates(const KernelSpec& spec, const SearchSpace& space,
                                                   const DeviceSpec& device) {
-  static const std::map<std::string, std::vector<int>> kDefaults;
-  const auto found = space.ranges.find(std::string(family_name(spec)));
-  const auto& ranges = found == space.ranges.end() ? kDefaults : found->second;
   std::vector<KernelCandidate> candidates;
   std::visit(
       [&]<class Spec>(const Spec& of_family) {
-        for (const TileOf<Spec>& tile : enumerate_tiles<TileOf<Spec>>(ranges)) {
+        for (const TileOf<Spec>& tile : tiles_of_family<TileOf<Spec>>(family_name(spec), space)) {
           candidates.push_back(make_candidate(spec, tile, device));
           KernelCandidate& candidate = candidates.back();
           if (!candidate.infeasible.empty()) continue;

@@ -143,8 +143,20 @@ OpText op_text(const StreamOp&) { return {}; }
 struct TileText {
   std::string name, words;
 };
+std::string_view loader_name(int loader) {
+  switch (loader) {
+    case kLoaderTma:
+      return "tma";
+    case kLoaderWgmma:
+      return "wgmma";
+    case kLoaderWgmmaTransposed:
+      return "wgmma_transposed";
+    default:
+      return "";
+  }
+}
 TileText tile_text(const GemmTile& t) {
-  const std::string_view loader = t.loader == kLoaderWgmma ? "wgmma" : t.loader == kLoaderTma ? "tma" : "";
+  const std::string_view loader = loader_name(t.loader);
   return {
       fmt::format("{}x{}x{}_w{}x{}x{}_s{}_k{}{}", t.block_m, t.block_n, t.block_k, t.warps_m, t.warps_n, t.warps_k,
                   t.stages, t.split_k, loader.empty() ? "" : fmt::format("_{}", loader)),

@@ -52,22 +52,24 @@ class SpaceFile {
     fail(ErrorKind::input, "{}:{}: {}", file_, line, one_line(message));
   }
 
-  Ranges read_family(const std::string& family, const YamlNode& node) const {
+  // Of a section "family" or "family.name".
+  Ranges read_family(const std::string& section, const YamlNode& node) const {
+    const std::string family = section.substr(0, section.find('.'));
     const std::vector<std::string_view> known = parameter_names(family);
     if (known.empty())
       fail_at(node.line, fmt::format("unknown family '{}': use one of {}{}", family, fmt::join(kFamilyNames, ", "),
                                      suggestion(family, kFamilyNames)));
-    if (node.kind != YamlNode::Kind::map) fail_at(node.line, fmt::format("{} must be a map of parameters", family));
+    if (node.kind != YamlNode::Kind::map) fail_at(node.line, fmt::format("{} must be a map of parameters", section));
     Ranges ranges;
     std::int64_t combinations = 1;
     for (const auto& [parameter, values] : node.fields) {
       if (std::find(known.begin(), known.end(), parameter) == known.end())
-        fail_at(values.line, fmt::format("{}: unknown parameter '{}': use one of {}{}", family, parameter,
+        fail_at(values.line, fmt::format("{}: unknown parameter '{}': use one of {}{}", section, parameter,
                                          fmt::join(known, ", "), suggestion(parameter, known)));
-      ranges[parameter] = read_values(family, parameter, values);
+      ranges[parameter] = read_values(section, parameter, values);
       combinations *= static_cast<std::int64_t>(ranges[parameter].size());
       if (combinations > kMaxCombinations)
-        fail_at(values.line, fmt::format("{}: more than {} combinations", family, kMaxCombinations));
+        fail_at(values.line, fmt::format("{}: more than {} combinations", section, kMaxCombinations));
     }
     return ranges;
   }
@@ -84,11 +86,9 @@ class SpaceFile {
         limits.sliced_warps = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
       } else if (limit == "split_blocks_per_sm") {
         limits.split_blocks_per_sm = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
-      } else if (limit == "fragment_columns") {
-        limits.fragment_columns = read_value(fmt::format("{}.{}", kGemmLimits, limit), values);
       } else {
         fail_at(values.line, fmt::format("{}: unknown limit '{}': use one of warp_elements, bytes_in_flight, "
-                                         "sliced_warps, split_blocks_per_sm, fragment_columns",
+                                         "sliced_warps, split_blocks_per_sm",
                                          kGemmLimits, limit));
       }
     }

@@ -21,13 +21,12 @@ struct GemmLimits {
   int sliced_warps = 0;
   // Splitting along k is for products of few tiles: with it, at most so many blocks for each SM.
   int split_blocks_per_sm = 0;
-  // Columns of a tile whose operands pass through fragments; wider ones are for warpgroup products, which need none.
-  int fragment_columns = 0;
 };
 
 struct SearchSpace {
   std::string name;
-  // ranges["gemm"]["block_m"] = {16, 32, 64, 128}
+  // ranges["gemm"]["block_m"] = {16, 32, 64, 128}. A family may have several sections, "gemm" and "gemm.wgmma" say: its
+  // tiles are those of all of them.
   std::map<std::string, std::map<std::string, std::vector<int>>> ranges;
   GemmLimits gemm_limits{};
 };

@@ -187,7 +187,7 @@ struct TiledMainloop<Shape, true> {
 };
 #endif
 
-// One warp asks for tiles, the others multiply.
+// One warp asks for tiles, the others multiply; or one of these asks as well.
 template <class Shape>
 DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
                           const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
@@ -196,6 +196,9 @@ DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, cons
   if (thread_index() >= Shape::kThreads) {
     if (place.lane == 0) tiles.produce();
   } else {
+    if constexpr (!Shape::kConfig.loading_warp()) {
+      if (thread_index() == 0) tiles.ask_first();
+    }
     epilogue.prefetch_columns();
     prefetch_next_weights(params, block, Shape::kThreads);
     wait_for_predecessor();

@@ -48,6 +48,14 @@ constexpr int kLoaderThreads = 1;
 constexpr int kLoaderTma = 2;
 // As before, and the tensor cores read the tiles by themselves: warpgroup products, on sm_90 alone.
 constexpr int kLoaderWgmma = 3;
+// The same products of the transposed tile: their 64 rows are weights, their columns rows of A. Those are then as many
+// as a multiple of 16 and not of 64: of 197 rows 208 are computed, not 256.
+constexpr int kLoaderWgmmaTransposed = 4;
+
+constexpr bool brings_whole_tiles(int loader) { return loader != kLoaderThreads; }
+constexpr bool multiplies_by_warpgroups(int loader) {
+  return loader == kLoaderWgmma || loader == kLoaderWgmmaTransposed;
+}
 
 constexpr int kRowSumBytes = 8;  // a row's sum and its sum of squares, fp32
 
@@ -57,20 +65,27 @@ struct GemmTile {
   int warps_k = 1;                               // sets of such warps, which share the k steps of every stage
   int stages = 3;                                // cp.async buffers in flight
   int split_k = 1;                               // blocks that share one output tile along k
-  int loader = 1;  // how tiles reach the tensor cores: kLoaderThreads, kLoaderTma or kLoaderWgmma
+  int loader = kLoaderThreads;                   // how tiles reach the tensor cores, one of those above
 };
 
 struct GemmConfig {
   GemmOp op;
   GemmTile tile;
 
-  constexpr bool tma() const { return tile.loader == kLoaderTma || wgmma(); }
-  constexpr bool wgmma() const { return tile.loader == kLoaderWgmma; }
+  constexpr bool tma() const { return brings_whole_tiles(tile.loader); }
+  constexpr bool wgmma() const { return multiplies_by_warpgroups(tile.loader); }
+  constexpr bool transposed() const { return tile.loader == kLoaderWgmmaTransposed; }
+  // Whether a warp of its own asks for tiles: unless its registers are needed, since a block's warps are dealt out to
+  // the four partitions of an SM with a fourth of the registers each.
+  constexpr bool loading_warp() const { return tma() && (!wgmma() || registers_fit(math_threads() + 32)); }
+  constexpr bool registers_fit(int threads) const {
+    return register_estimate() * 32 * ceil_div(threads, 128) <= 65536 / 4;
+  }
   // Whether tensor cores add up the rows of a layer norm: where they are fast, which is where tiles come by themselves.
   constexpr bool statistics_by_products() const { return tma(); }
   constexpr int tile_threads() const { return tile.warps_m * tile.warps_n * 32; }  // that cover the tile once
   constexpr int math_threads() const { return tile_threads() * tile.warps_k; }
-  constexpr int threads() const { return math_threads() + (tma() ? 32 : 0); }
+  constexpr int threads() const { return math_threads() + (loading_warp() ? 32 : 0); }
   constexpr int warp_m() const { return tile.block_m / tile.warps_m; }
   constexpr int warp_n() const { return tile.block_n / tile.warps_n; }
 
@@ -80,19 +95,21 @@ struct GemmConfig {
   constexpr int fragment_registers() const { return wgmma() ? 0 : 2 * (warp_m() / 16 * 4 + warp_n() / 8 * 2); }
   // Whether the main loop adds up the rows of A.
   constexpr bool sums_rows() const { return op.layer_norm && !op.reads_row_sums; }
-  // Pairs of row sums that a thread asks for before the main loop and adds up after it.
+  // Pairs of row sums that a thread asks for before the main loop and adds up after it, of each of its rows.
   constexpr int given_row_sums() const { return op.reads_row_sums ? 8 : 1; }
+  constexpr int given_rows() const { return op.reads_row_sums ? ceil_div(tile.block_m, math_threads()) : 1; }
   // Two sums of two rows a lane, or the accumulators of three products; or the sums that are on their way.
   constexpr int statistics_registers() const {
-    if (op.reads_row_sums) return 2 * given_row_sums();
+    if (op.reads_row_sums) return 2 * given_row_sums() * given_rows();
     return sums_rows() ? warp_m() / 16 * (statistics_by_products() ? 12 : 4) : 0;
   }
   // Patches: addresses in the image. A 64x64 warp tile, at 232 without them, spills on sm_87.
   constexpr int patch_registers() const { return op.a == GemmA::patches ? 24 : 0; }
-  // What is live at once in the main loop, and 40 for addresses. At the limit of 255, a 64x64 warp tile with a layer
-  // norm, ptxas 13.0 spills 20 bytes on sm_87 and nothing on sm_110; the tiles tried below it did not spill.
+  // What is live at once in the main loop, and 40 for addresses, 24 where nothing is copied or loaded from shared
+  // memory. At the limit of 255, a 64x64 warp tile with a layer norm, ptxas 13.0 spills 20 bytes on sm_87 and nothing
+  // on sm_110; the tiles tried below it did not spill.
   constexpr int register_estimate() const {
-    return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + 40;
+    return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + (wgmma() ? 24 : 40);
   }
 
   // ---- shared memory, in this order: stages, residual, statistics, column terms, flag, barriers, row sums of C
@@ -143,7 +160,7 @@ struct GemmConfig {
 // What a configuration must satisfy whatever the device, stated once: the host asks gemm_infeasible(), the kernel
 // asserts the same list, so that a stub that slipped through fails to compile with the same words. A device's own
 // limits on shared memory and registers are the caller's to check.
-// The fragments limit comes from 255 registers a thread; the last one from 65,536 registers an SM.
+// The fragments limit comes from 255 registers a thread.
 #define DUET_GEMM_RULES(c, RULE)                                                                              \
   RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")                \
   RULE((c).tile.warps_m >= 1 && (c).tile.warps_n >= 1, "warps_m and warps_n must be at least 1")              \
@@ -158,19 +175,22 @@ struct GemmConfig {
   RULE((c).tile.block_k % (16 * (c).tile.warps_k) == 0, "block_k must be a multiple of 16 * warps_k")         \
   RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                               \
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
-  RULE((c).tile.loader >= kLoaderThreads && (c).tile.loader <= kLoaderWgmma,                                  \
-       "loader must be 1 (threads), 2 (tensor memory accelerator) or 3 (with warpgroup products)")            \
+  RULE((c).tile.loader >= kLoaderThreads && (c).tile.loader <= kLoaderWgmmaTransposed,                        \
+       "loader must be 1 (threads), 2 (tensor memory accelerator), 3 or 4 (with warpgroup products)")         \
   RULE(!(c).tma() || ((c).op.a == GemmA::rows && (c).op.b == GemmB::n_by_k && (c).op.constant_b),             \
        "the tensor memory accelerator brings rows of A and weights")                                          \
   RULE(!(c).tma() || (c).tile.block_k == 64, "block_k must be 64 with the tensor memory accelerator")         \
-  RULE(!(c).wgmma() || ((c).tile.warps_m % 4 == 0 && (c).warp_m() == 16),                                     \
+  RULE(!(c).wgmma() || (c).transposed() || ((c).tile.warps_m % 4 == 0 && (c).warp_m() == 16),                 \
        "warpgroup products take 16 rows a warp and a multiple of 4 warps along m")                            \
   RULE(!(c).wgmma() || (c).warp_n() % 16 == 0, "warpgroup products take a multiple of 16 columns")            \
+  RULE(!(c).transposed() || ((c).tile.warps_n % 4 == 0 && (c).warp_n() == 16),                                \
+       "transposed warpgroup products take 16 columns a warp and a multiple of 4 warps along n")              \
+  RULE(!(c).transposed() || !(c).sums_rows(), "transposed warpgroup products do not add up rows")             \
   RULE(!(c).op.reads_row_sums || (c).op.layer_norm, "only a layer norm reads the sums of rows")               \
   RULE((c).op.patch_copy_bytes == 4 || (c).op.patch_copy_bytes == 8 || (c).op.patch_copy_bytes == 16,         \
        "patch_copy_bytes must be 4, 8 or 16")                                                                 \
   RULE((c).register_estimate() <= 255, "the warp's tile needs more than 255 registers a thread")              \
-  RULE((c).register_estimate() * (c).threads() <= 65536, "the block needs more than 65536 registers")         \
+  RULE((c).registers_fit((c).threads()), "the block needs more than 65536 registers")                         \
   RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
 
 // The reason why a configuration cannot run on any device, or null.

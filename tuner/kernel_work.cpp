@@ -42,7 +42,7 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
     work.copy_clocks = steps * (60 + kCopyClocks * copies + (config.op.a == GemmA::patches ? 30 * a_copies : 0));
   }
   const double a_chunk = 40 + 20 * (tile.warps_k - 1) + (config.op.activation != Activation::none ? 40 : 0) +
-                         (config.op.residual ? 20 : 0);
+                         (config.op.residual ? 20 : 0) + (config.transposed() ? 30 : 0);
   work.block_clocks = 150 + config.groups_per_thread() * a_chunk;
 }
 
@@ -56,8 +56,10 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   work.tensor_flops = 2 * m * n * depth;
   work.load_bytes = (m + n) * depth * kHalf + (spec.op.residual ? m * n * kHalf : 0);
   work.smem_read_bytes = tile_warps * (config.warp_m() + config.warp_n()) * depth * kHalf;
-  if (config.wgmma()) {  // four warps read the columns' tile once
-    work.smem_read_bytes = tile_warps / 4 * (4 * config.warp_m() + config.warp_n()) * depth * kHalf;
+  if (config.wgmma()) {  // four warps read the tile of a product's columns once
+    const double rows = config.transposed() ? config.warp_n() : config.warp_m();
+    const double columns = config.transposed() ? config.warp_m() : config.warp_n();
+    work.smem_read_bytes = tile_warps / 4 * (4 * rows + columns) * depth * kHalf;
     work.warpgroup_products = true;
   }
   work.scalar_ops = m * n * (spec.op.activation == Activation::none ? 4 : kActivationOps);
@@ -71,7 +73,9 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   add_chain(work, config);
   // Accumulators, two k-steps of operands, addresses.
   const double warp_m = config.warp_m(), warp_n = config.warp_n();
-  work.estimated_registers = clamp_registers(warp_m * warp_n / 32 + (warp_m + warp_n) * 16 * 2 / 64 + 48);
+  work.estimated_registers = config.wgmma()
+                                 ? config.register_estimate()
+                                 : clamp_registers(warp_m * warp_n / 32 + (warp_m + warp_n) * 16 * 2 / 64 + 48);
   if (tile.split_k > 1) {
     work.combine_bytes =
         static_cast<double>(gemm_workspace_bytes(config, spec.params.m, spec.params.n, std::max(spec.params.batch, 1)));

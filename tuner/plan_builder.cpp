@@ -307,7 +307,7 @@ class Builder {
   static void add_tensor_maps(PlanStep& step, const KernelCandidate& candidate) {
     const auto* spec = std::get_if<GemmSpec>(&candidate.spec);
     const auto* tile = std::get_if<GemmTile>(&candidate.tile);
-    if (spec == nullptr || tile == nullptr || tile->loader < kLoaderTma) return;
+    if (spec == nullptr || tile == nullptr || !brings_whole_tiles(tile->loader)) return;
     const GemmParams& p = spec->params;
     const auto add = [&](std::size_t pointer, std::size_t map, const TensorMapSpec& matrix) {
       for (std::size_t i = 0; i < step.relocations.size(); ++i) {

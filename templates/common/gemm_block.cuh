@@ -29,6 +29,7 @@ struct GemmShape {
   static constexpr int kThreads = kConfig.math_threads();  // that multiply
   static constexpr bool kTma = kConfig.tma();
   static constexpr bool kWgmma = kConfig.wgmma();
+  static constexpr bool kTransposed = kConfig.transposed();
   static constexpr bool kSumsRows = kConfig.sums_rows();
   static constexpr int kM = kConfig.warp_m() / kMmaM;        // a warp's products along m
   static constexpr int kN = kConfig.warp_n() / kMmaN;        // and along n
@@ -56,8 +57,8 @@ DUET_DEVICE void sync_math() {
 
 struct GemmPlace {
   int lane;
-  // Of the warp, in the arrangement (warps_k, warps_m, warps_n), or (warps_k, warps_n, warps_m) for warpgroup products:
-  // four neighbours hold rows that follow each other.
+  // Of the warp, in the arrangement (warps_k, warps_m, warps_n), or (warps_k, warps_n, warps_m) for warpgroup products
+  // that are not transposed: four neighbours hold rows that follow each other, here columns.
   int warp_m, warp_n, warp_k;
   int warp_row, warp_column;  // the warp's part of the tile
   int row0, column0;          // the tile's part of C
@@ -72,8 +73,9 @@ DUET_DEVICE GemmPlace gemm_place(const GemmParams& params, const GridBlock& bloc
   GemmPlace place;
   place.lane = thread_index() % 32;
   const int warp_in_set = warp % (Shape::kTileThreads / 32);
-  place.warp_m = Shape::kWgmma ? warp_in_set % Shape::kWarpsM : warp_in_set / Shape::kWarpsN;
-  place.warp_n = Shape::kWgmma ? warp_in_set / Shape::kWarpsM : warp_in_set % Shape::kWarpsN;
+  constexpr bool kRowsFirst = Shape::kWgmma && !Shape::kTransposed;
+  place.warp_m = kRowsFirst ? warp_in_set % Shape::kWarpsM : warp_in_set / Shape::kWarpsN;
+  place.warp_n = kRowsFirst ? warp_in_set / Shape::kWarpsM : warp_in_set % Shape::kWarpsN;
   place.warp_k = warp / (Shape::kTileThreads / 32);
   place.warp_row = place.warp_m * Shape::kM * kMmaM;
   place.warp_column = place.warp_n * Shape::kN * kMmaN;

@@ -121,50 +121,60 @@ DUET_DEVICE RowNorm row_norm(RowSums sums, int k, float epsilon) {
 
 // What a thread has asked for of the sums that were left for it: of one row of the tile, every kParts-th tile of
 // columns. The loads are on their way while the products run. All threads together cover the rows; where there are more
-// rows than threads, each has several, and they are read at the end.
+// rows than threads, each has several.
 template <class Shape>
 class GivenRowSums {
   static constexpr int kParts = Shape::kConfig.statistics_parts();
   static constexpr int kAtOnce = Shape::kConfig.given_row_sums();
+  static constexpr int kRows = Shape::kConfig.given_rows();
 
  public:
   DUET_DEVICE GivenRowSums(const GemmParams& params, const GemmPlace& place) : params_(params), place_(place) {}
 
   // When the kernel before has ended.
   DUET_DEVICE void ask() {
-    if constexpr (Shape::kOp.reads_row_sums) load(thread_index(), 0);
+    if constexpr (Shape::kOp.reads_row_sums) {
+      DUET_UNROLL
+      for (int r = 0; r < kRows; ++r) load(r, 0);
+    }
   }
 
   // After the main loop: calls store(part, row, sums) for all that are this thread's.
   template <class Store>
   DUET_DEVICE void collect(const Store& store) {
-    for (int at = thread_index(); at < kParts * Shape::kBlockM; at += Shape::kThreads) {
+    DUET_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const int at = place_of(r);
+      if (at >= kParts * Shape::kBlockM) return;
       RowSums sums{0.0f, 0.0f};
       for (int batch = 0; batch < params_.row_sum_tiles; batch += kAtOnce * kParts) {
-        if (at != thread_index() || batch > 0) load(at, batch);
+        if (batch > 0) load(r, batch);
         DUET_UNROLL
-        for (int i = 0; i < kAtOnce; ++i) sums = add_row_sums(sums, row_sums_of(asked_[i]));
+        for (int i = 0; i < kAtOnce; ++i) sums = add_row_sums(sums, row_sums_of(asked_[r][i]));
       }
       store(at / Shape::kBlockM, at % Shape::kBlockM, sums);
     }
   }
 
  private:
+  // Among all (part, row).
+  static DUET_DEVICE int place_of(int r) { return r * Shape::kThreads + thread_index(); }
+
   // Of the tiles from `batch` on; zeros where there is none.
-  DUET_DEVICE void load(int at, int batch) {
-    const int row = place_.row0 + at % Shape::kBlockM, part = at / Shape::kBlockM;
+  DUET_DEVICE void load(int r, int batch) {
+    const int row = place_.row0 + place_of(r) % Shape::kBlockM, part = place_of(r) / Shape::kBlockM;
     DUET_UNROLL
     for (int i = 0; i < kAtOnce; ++i) {
       const int tile = batch + i * kParts + part;
-      asked_[i] = Vec8{};
+      asked_[r][i] = Vec8{};
       if (part < kParts && tile < params_.row_sum_tiles && row < params_.m)
-        asked_[i] = ld_global_coherent_vec8(params_.row_sums_in + 2 * (static_cast<i64>(tile) * params_.m + row));
+        asked_[r][i] = ld_global_coherent_vec8(params_.row_sums_in + 2 * (static_cast<i64>(tile) * params_.m + row));
     }
   }
 
   const GemmParams& params_;
   const GemmPlace& place_;
-  Vec8 asked_[kAtOnce];
+  Vec8 asked_[kRows][kAtOnce];
 };
 
 // The sums of the rows of A, by parts: each warp keeps sums of its own, or some threads a row read those that were

@@ -37,8 +37,19 @@ class TmaTiles {
     sync_block<Shape::kConfig.threads()>();
   }
 
-  // By one thread of the warp that asks for tiles. Weights need not wait for the kernel that writes A.
+  // By the one thread that asks for tiles: all of them.
   DUET_DEVICE void produce() const {
+    ask_first();
+    int slot = 0;
+    u32 parity = 0;
+    for (int tile = 0; tile < place_.k_tiles - kStages; ++tile) {
+      ask_next(tile, slot, parity);
+      advance(slot, parity);
+    }
+  }
+
+  // As many as there are slots. Weights need not wait for the kernel that writes A.
+  DUET_DEVICE void ask_first() const {
     const int first = place_.k_tiles < kStages ? place_.k_tiles : kStages;
     for (int tile = 0; tile < first; ++tile) {
       mbarrier_arrive_expect(full(tile), kStageBytes);
@@ -46,15 +57,16 @@ class TmaTiles {
     }
     wait_for_predecessor();
     for (int tile = 0; tile < first; ++tile) load_a(tile, tile);
-    int slot = 0;
-    u32 parity = 0;
-    for (int tile = kStages; tile < place_.k_tiles; ++tile) {
-      mbarrier_wait(empty(slot), parity);
-      mbarrier_arrive_expect(full(slot), kStageBytes);
-      load_b(tile, slot);
-      load_a(tile, slot);
-      advance(slot, parity);
-    }
+  }
+
+  // The one that follows `tile` in its slot, when all warps are done with that; parity as await() had it for `tile`.
+  DUET_DEVICE void ask_next(int tile, int slot, u32 parity) const {
+    const int next = tile + kStages;
+    if (next >= place_.k_tiles) return;
+    mbarrier_wait(empty(slot), parity);
+    mbarrier_arrive_expect(full(slot), kStageBytes);
+    load_b(next, slot);
+    load_a(next, slot);
   }
 
   // By the warps that multiply: waits until a slot is full, and says that it has been read for the last time.

@@ -2,8 +2,9 @@
 // both operands from them by themselves. What one warp's ldmatrix and mma.sync reach is two thirds of their rate at
 // best.
 //
-// Warps are arranged along m first: four neighbours, a warpgroup, hold 64 rows. Its products of one tile are one group;
-// while it runs, the group before is waited for and its slot given back.
+// Warps are arranged along m first: four neighbours, a warpgroup, hold 64 rows, or, transposed, along n: 64 columns. A
+// warpgroup's products of one tile are one group; while it runs, the group before is waited for and its slot given
+// back.
 #pragma once
 
 #include "templates/common/gemm_block.cuh"
@@ -17,45 +18,91 @@ namespace duet {
 
 template <class Shape>
 class WgmmaMainloop {
-  using Product = Wgmma<Shape::kDtype, Shape::kN * kMmaN>;
+  static constexpr bool kTransposed = Shape::kTransposed;
+  static constexpr int kColumns = kTransposed ? Shape::kM * kMmaM : Shape::kN * kMmaN;  // of a product
   static constexpr int kRowBytes = Shape::kBlockK * 2;
+  using Product = Wgmma<Shape::kDtype, kColumns>;
+  using Sums = float[kColumns / kMmaN][4];
 
  public:
   DUET_DEVICE WgmmaMainloop(const TmaTiles<Shape>& tiles, const GemmPlace& place) : tiles_(tiles), place_(place) {}
 
   // As GemmMainloop::run.
   DUET_DEVICE void run(float (&acc)[Shape::kM][Shape::kN][4], RowStatistics<Shape>& statistics) const {
-    wgmma_keep(acc[0]);
+    Sums sums;
+    clear(sums);
+    wgmma_keep(sums);
     int slot = 0, last_slot = 0;
-    u32 parity = 0;
+    u32 parity = 0, last_parity = 0;
     DUET_NO_UNROLL
     for (int tile = 0; tile < place_.k_tiles; ++tile) {
       tiles_.await(slot, parity);
-      multiply(acc, slot);
+      multiply(sums, slot);
       add_statistics(statistics, tile, slot);
       wgmma_wait<1>();
-      if (tile > 0) tiles_.release(last_slot);
+      if (tile > 0) hand_back(tile - 1, last_slot, last_parity);
       last_slot = slot;
+      last_parity = parity;
       tiles_.advance(slot, parity);
     }
     wgmma_wait<0>();
-    wgmma_keep(acc[0]);
+    wgmma_keep(sums);
+    hand_over(sums, acc);
     cp_async_commit();
     cp_async_wait<0>();  // the epilogue's copies
   }
 
  private:
-  DUET_DEVICE void multiply(float (&acc)[Shape::kM][Shape::kN][4], int slot) const {
-    const int group_row = place_.warp_m / kWgmmaWarps * kWgmmaRows;
-    const u64 first_k = static_cast<u64>(place_.warp_k * Shape::kKSteps) * kWgmmaNextK;
-    u64 a = wgmma_operand(tiles_.a_slot(slot) + static_cast<u32>(group_row * kRowBytes)) + first_k;
-    u64 b = wgmma_operand(tiles_.b_slot(slot) + static_cast<u32>(place_.warp_column * kRowBytes)) + first_k;
+  // A slot whose tile has been multiplied. Where no warp does nothing else, a thread of this one asks for the next
+  // tile: the tensor cores have their products of a whole tile to go on with.
+  DUET_DEVICE void hand_back(int tile, int slot, u32 parity) const {
+    tiles_.release(slot);
+    if constexpr (!Shape::kConfig.loading_warp()) {
+      if (thread_index() == 0) tiles_.ask_next(tile, slot, parity);
+      sync_warp();
+    }
+  }
+
+  static DUET_DEVICE void clear(Sums& sums) {
+    DUET_UNROLL
+    for (int j = 0; j < kColumns / kMmaN; ++j) {
+      DUET_UNROLL
+      for (int e = 0; e < 4; ++e) sums[j][e] = 0.0f;
+    }
+  }
+
+  DUET_DEVICE void multiply(Sums& sums, int slot) const {
+    const int group = (kTransposed ? place_.warp_n : place_.warp_m) / kWgmmaWarps;
+    const u64 rows = operand(kTransposed ? tiles_.b_slot(slot) : tiles_.a_slot(slot), group * kWgmmaRows);
+    const u64 columns = operand(kTransposed ? tiles_.a_slot(slot) : tiles_.b_slot(slot),
+                                kTransposed ? place_.warp_row : place_.warp_column);
     wgmma_fence();
     DUET_UNROLL
     for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
-      Product::add(acc[0], a + kWgmmaNextK * k_step, b + kWgmmaNextK * k_step);
+      Product::add(sums, rows + kWgmmaNextK * k_step, columns + kWgmmaNextK * k_step);
     }
     wgmma_commit();
+  }
+
+  // From `row` of a tile on, at the first of this set's k steps.
+  DUET_DEVICE u64 operand(SmemAddr tile, int row) const {
+    return wgmma_operand(tile + static_cast<u32>(row * kRowBytes)) +
+           static_cast<u64>(place_.warp_k * Shape::kKSteps) * kWgmmaNextK;
+  }
+
+  // As fragments of C. Transposed sums are turned by blocks of 8x8: their rows lie along n and their columns along m.
+  static DUET_DEVICE void hand_over(Sums& sums, float (&acc)[Shape::kM][Shape::kN][4]) {
+    DUET_UNROLL
+    for (int j = 0; j < kColumns / kMmaN; ++j) {
+      DUET_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        float &left = sums[j][half * 2], &right = sums[j][half * 2 + 1];
+        if constexpr (kTransposed) transpose_8x8(left, right);
+        float* fragment = kTransposed ? acc[j / 2][half] + j % 2 * 2 : acc[0][j] + half * 2;
+        fragment[0] = left;
+        fragment[1] = right;
+      }
+    }
   }
 
   // The products leave no fragments behind: the rows are read once more, while the tensor cores are busy.

@@ -43,6 +43,23 @@ DUET_DEVICE u64 wgmma_operand(SmemAddr tile) {
 }
 constexpr u64 kWgmmaNextK = 32 >> 4;  // added to an operand: the next 16 elements of k
 
+// 8x8 elements of 16 bits, row lane / 4 and columns lane % 4 * 2 and the next in a lane: the transposed ones. By all
+// lanes.
+DUET_DEVICE u32 transpose_8x8(u32 pair) {
+  u32 transposed;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(transposed) : "r"(pair));
+  return transposed;
+}
+
+// The same of fp32 elements, by their upper and their lower halves.
+DUET_DEVICE void transpose_8x8(float& left, float& right) {
+  const u32 a = float_to_bits(left), b = float_to_bits(right);
+  constexpr u32 kLower = 0x5410, kUpper = 0x7632;  // halves of both words
+  const u32 low = transpose_8x8(__byte_perm(a, b, kLower)), high = transpose_8x8(__byte_perm(a, b, kUpper));
+  left = bits_to_float(__byte_perm(low, high, kLower));
+  right = bits_to_float(__byte_perm(low, high, kUpper));
+}
+
 // One product of (64, 16) by (kColumns, 16)', added to `c`: row lane / 4 + 8 (e / 2) of the warp's 16, column
 // 8 j + lane % 4 * 2 + e % 2 for c[j][e], as mma.sync m16n8 lays them out.
 template <Dtype kDtype, int kColumns>

@@ -151,10 +151,48 @@ TEST(Candidate, WarpgroupProductsAreForOneArchitecture) {
   EXPECT_EQ(candidate.threads, 4 * 32 + 32);
   EXPECT_EQ(emit(candidate).entry, "gemm_f16_ln_bias_quick_gelu_64x96x64_w4x1x1_s3_k1_wgmma");
   tile.block_m = 128;
-  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("16 rows a warp"), std::string::npos);
+  EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("take 16 rows a warp"), std::string::npos);
   tile.block_m = 64;
   tile.block_n = 40;
   EXPECT_NE(make_candidate(clip_fc1(), tile, hopper).infeasible.find("a multiple of 16 columns"), std::string::npos);
+}
+
+TEST(Candidate, TransposedWarpgroupProductsTakeRowsBySixteen) {
+  GemmTile tile;
+  tile.loader = kLoaderWgmmaTransposed;
+  tile.block_m = 80;
+  tile.block_k = 64;
+  tile.warps_m = 1;
+  tile.warps_n = 4;
+  DeviceSpec hopper = orin();
+  hopper.arch = "sm_90";
+  GemmSpec spec = clip_fc1();
+  EXPECT_EQ(make_candidate(spec, tile, hopper).infeasible, "transposed warpgroup products do not add up rows");
+  spec.op.reads_row_sums = true;
+  const KernelCandidate candidate = make_candidate(spec, tile, hopper);
+  EXPECT_EQ(candidate.infeasible, "");
+  EXPECT_EQ(candidate.threads, 4 * 32 + 32);
+  EXPECT_EQ(emit(candidate).entry, "gemm_f16_ln_reads_row_sums_bias_quick_gelu_80x64x64_w1x4x1_s3_k1_wgmma_transposed");
+  EXPECT_EQ(make_candidate(spec, tile, orin()).infeasible, "sm_87 has no tensor memory accelerator");
+  tile.warps_n = 2;
+  EXPECT_NE(make_candidate(spec, tile, hopper).infeasible.find("16 columns a warp"), std::string::npos);
+}
+
+TEST(Candidate, LargeTilesDoWithoutALoadingWarp) {
+  GemmConfig config;
+  config.op.residual = true;
+  config.tile = {.block_m = 64, .block_n = 128, .block_k = 64, .warps_m = 1, .warps_n = 8};
+  config.tile.loader = kLoaderWgmmaTransposed;
+  EXPECT_TRUE(config.loading_warp());
+  EXPECT_EQ(config.threads(), 8 * 32 + 32);
+  config.tile.block_m = 208;  // 104 accumulators a thread
+  config.tile.block_n = 192;
+  config.tile.warps_n = 12;
+  EXPECT_FALSE(config.loading_warp()) << "a thirteenth warp would leave 128 registers a thread";
+  EXPECT_EQ(config.threads(), 12 * 32);
+  EXPECT_EQ(gemm_infeasible(config), nullptr);
+  config.tile.loader = kLoaderTma;
+  EXPECT_TRUE(config.loading_warp());
 }
 
 TEST(Candidate, SplitKNeedsWorkspaceAndCounters) {

@@ -154,7 +154,7 @@ TEST(SearchSpace, ShipsADefaultAndAQuickOne) {
   const SearchSpace space = load_search_space(kSchedules / "default.yaml");
   EXPECT_EQ(space.name, "default");
   EXPECT_EQ(space.ranges.at("gemm").at("block_m"), (std::vector<int>{16, 32, 64, 128}));
-  EXPECT_EQ(space.ranges.size(), 7u);
+  EXPECT_EQ(space.ranges.size(), 9u);  // seven families, the products' tiles in three sections
   EXPECT_EQ(load_search_space(kSchedules / "quick.yaml").ranges.size(), 7u);
 }
 
@@ -165,7 +165,11 @@ TEST(SearchSpace, RefusesWhatIsMalformedWithFileAndLine) {
     EXPECT_NE(message.find("space.yaml:"), std::string::npos) << message;
   };
   EXPECT_EQ(schedule_refusal("duet_schedule: 1\nname: x\ngemm:\n  block_m: [16]\n"), "accepted");
+  EXPECT_EQ(schedule_refusal("duet_schedule: 1\nname: x\ngemm:\n  block_m: [16]\ngemm.wide:\n  block_n: [96]\n"),
+            "accepted");
   expect("gem:\n  block_m: [16]\n", "unknown family 'gem'");
+  expect("gem.wide:\n  block_m: [16]\n", "unknown family 'gem'");
+  expect("gemm.wide:\n  block_x: [16]\n", "gemm.wide: unknown parameter 'block_x'");
   expect("gemm:\n  block_x: [16]\n", "unknown parameter 'block_x'");
   expect("gemm:\n  block_m: 16\n", "must be a list");
   expect("gemm:\n  block_m: []\n", "must be a list");

@@ -68,16 +68,10 @@ TEST(GemmLimits, SplitsOnlyWhereBlocksAreFew) {
   EXPECT_EQ(reason(space, 2, 2, 3, 8), "there are blocks enough without so large a split_k");
 }
 
-TEST(GemmLimits, WideTilesAreForWarpgroupProducts) {
-  const SearchSpace space = parse_space("gemm_limits:\n  fragment_columns: 32\n");
-  EXPECT_EQ(reason(space, 2, 2, 3, 1), "wider than tiles of fragments are in this space");
-  EXPECT_EQ(reason(parse_space("gemm_limits:\n  fragment_columns: 64\n"), 2, 2, 3, 1), "");
-}
-
 TEST(GemmLimits, RefusesWhatItDoesNotKnow) {
   for (const std::string limits :
        {"warp_elements: [512]", "warp_elements: [2, 1]", "warp_elements: [x, 1]", "split_blocks_per_sm: 0",
-        "split_blocks_per_sm: [1]", "fragment_columns: -1", "speed: 3"}) {
+        "split_blocks_per_sm: [1]", "sliced_warps: -1", "speed: 3"}) {
     try {
       parse_space("gemm_limits:\n  " + limits + "\n");
       ADD_FAILURE() << limits << " was accepted";
