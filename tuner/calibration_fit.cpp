@@ -77,6 +77,10 @@ bool is_allowed(const CostFactors& factors, const Logs& logs) {
          std::all_of(logs.begin(), logs.end(), [](double log) { return std::abs(log) <= kMostLog; });
 }
 
+// The launch is the device's own figure. Where all blocks start at once, as small products do on a whole GPU, times do
+// not tell it from what every block spends; given to the launch, that would be missing where blocks come in rounds.
+bool is_fitted(std::size_t factor) { return kCostFactorFields[factor].member != &CostFactors::launch; }
+
 class Fit {
  public:
   explicit Fit(std::vector<FittedSpace> spaces) : spaces_(std::move(spaces)) {}
@@ -87,7 +91,7 @@ class Fit {
     best_ = loss(logs_);
     for (int round = 0; round < kMostRounds && *std::max_element(steps.begin(), steps.end()) >= kLastStep; ++round)
       for (std::size_t i = 0; i < logs_.size(); ++i)
-        steps[i] *= try_step(i, steps[i]) || try_step(i, -steps[i]) ? kStepGrowth : 0.5;
+        steps[i] *= is_fitted(i) && (try_step(i, steps[i]) || try_step(i, -steps[i])) ? kStepGrowth : 0.5;
     return factors_of(logs_);
   }
 

@@ -52,6 +52,9 @@ SmRates sm_rates(const DeviceSpec& device, bool warpgroup_products) {
   return {tensor, positive(scalar, 1), kSmemBytesPerClock * clocks, kL2BytesPerClock * clocks, clocks};
 }
 
+// Warps on the part of an SM that has most of them.
+double busiest_part(double resident, int warps) { return std::ceil(resident * warps / kSubPartitions); }
+
 // Time of `resident` blocks that start together on one SM, and its parts.
 struct RoundTime {
   double tensor, smem, scalar, l2, latency, chain, total;
@@ -62,9 +65,9 @@ RoundTime round_time(const CostInputs& inputs, double resident, double active_sh
                      const CostFactors& factors) {
   const KernelWork& work = inputs.work;
   RoundTime time{};
-  const double warps_a_part = resident * inputs.warps / kSubPartitions;
-  // Fewer warps than tensor cores leave some idle.
-  const double idle_cores = std::max(1.0, 1 / warps_a_part);
+  const double warps_a_part = busiest_part(resident, inputs.warps);
+  // Fewer warps than tensor cores leave some idle, as do five on four.
+  const double idle_cores = warps_a_part * kSubPartitions / (resident * inputs.warps);
   const double crowding = std::max(1.0, factors.issue * kIssueShare * warps_a_part);
   const double copy_crowding = std::max(1.0, warps_a_part);  // copies keep their part's issue slots busy
   const double latency_us = factors.latency * kLoadLatencyUs;
@@ -77,7 +80,7 @@ RoundTime round_time(const CostInputs& inputs, double resident, double active_sh
   time.l2 = factors.l2 * resident * clocks / rates.clocks;
   time.latency = std::max(work.iterations, 1) * latency_us / std::max(work.loads_ahead, 1);
   time.chain =
-      (crowding * (factors.sync * work.sync_clocks + factors.math * work.math_clocks + factors.rows * work.row_clocks) +
+      (factors.sync * work.sync_clocks + crowding * (factors.math * work.math_clocks + factors.rows * work.row_clocks) +
        copy_crowding * factors.copy * work.copy_clocks) /
       rates.clocks;
   time.total = latency_us +
