@@ -11,9 +11,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/calibrated.h"
 #include "cli/command.h"
+#include "cli/data_files.h"
 #include "cli/interrupt.h"
+#include "codegen/calibration.h"
 #include "tuner/elapsed.h"
+#include "tuner/recorded_problems.h"
 #include "tuner/replay.h"
 #include "tuner/search.h"
 
@@ -31,7 +35,9 @@ struct ReplayFlags {
   std::uint64_t seed = 1;
   double min_gain = 0;
   std::filesystem::path traces;
+  std::string predict;
 };
+constexpr const char* kShipped = "shipped";
 
 void add_flags(CLI::App& command, ReplayFlags& flags) {
   std::vector<std::string> names{kAll};
@@ -52,6 +58,9 @@ void add_flags(CLI::App& command, ReplayFlags& flags) {
                   "spends the budget")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--predict", flags.predict,
+                     "Strategies also see what the cost model expects, as in tuning, where a space is of kernels (as "
+                     "`duet spaces export` names files and folders): shipped, or a calibration file");
   command.add_option("--traces", flags.traces, "File for every trial, one JSON line a run");
   command.footer("Example: duet replay gemm.csv.gz conv.csv.gz --strategy all --repeats 8");
 }
@@ -125,6 +134,8 @@ nlohmann::json result_json(const ReplayResult& result) {
           {"optimum_ms", result.optimum_ms},
           {"median_found_ms", result.median_found * result.optimum_ms},
           {"worst_found_ms", result.worst_found * result.optimum_ms},
+          {"median_at_5_percent_ms", result.median_early * result.optimum_ms},
+          {"worst_at_5_percent_ms", result.worst_early * result.optimum_ms},
           {"tried_share", result.tried_share},
           {"ms_per_proposal", result.seconds_per_trial * 1000}};
 }
@@ -149,19 +160,22 @@ void print_json(const ReplayFlags& flags, const std::vector<ReplayResult>& resul
 
 void print_table(const std::vector<ReplayResult>& results, const std::string& strategy) {
   constexpr double kPercent = 100;
-  fmt::print("{}\n{:<24}{:>8}{:>8}{:>12}{:>14}{:>13}{:>8}{:>10}\n", strategy, "space", "budget", "score", "optimum ms",
-             "found median", "found worst", "tried", "ms/trial");
+  std::size_t width = 24;
+  for (const ReplayResult& r : results) width = std::max(width, r.space.size() + 1);
+  fmt::print("{}\n{:<{}}{:>8}{:>8}{:>12}{:>11}{:>9}{:>14}{:>13}{:>8}{:>10}\n", strategy, "space", width, "budget",
+             "score", "optimum ms", "at 5%", "worst", "found median", "found worst", "tried", "ms/trial");
   for (const ReplayResult& r : results) {
     if (r.strategy != strategy) continue;
-    fmt::print("{:<24}{:>8}{:>8.3f}{:>12.4g}{:>13.1f}%{:>12.1f}%{:>7.1f}%{:>10.2f}\n", r.space, r.budget_trials,
-               r.score, r.optimum_ms, kPercent * (r.median_found - 1), kPercent * (r.worst_found - 1),
+    fmt::print("{:<{}}{:>8}{:>8.3f}{:>12.4g}{:>10.1f}%{:>8.1f}%{:>13.1f}%{:>12.1f}%{:>7.1f}%{:>10.2f}\n", r.space,
+               width, r.budget_trials, r.score, r.optimum_ms, kPercent * (r.median_early - 1),
+               kPercent * (r.worst_early - 1), kPercent * (r.median_found - 1), kPercent * (r.worst_found - 1),
                kPercent * r.tried_share, r.seconds_per_trial * 1000);
   }
   const Summary all = summarise(results, strategy, 0), telling = summarise(results, strategy, kTellingTrials);
-  fmt::print("{:<24}{:>8}{:>8.3f}  minimum {:.3f}\n", "mean", "", all.mean, all.minimum);
+  fmt::print("{:<{}}{:>8}{:>8.3f}  minimum {:.3f}\n", "mean", width, "", all.mean, all.minimum);
   if (telling.spaces > 0 && telling.spaces < all.spaces)
-    fmt::print("{:<24}{:>8}{:>8.3f}  minimum {:.3f}\n", "mean where the budget is", fmt::format(" {}+", kTellingTrials),
-               telling.mean, telling.minimum);
+    fmt::print("{:<{}}{:>8}{:>8.3f}  minimum {:.3f}\n", "mean where the budget is", width,
+               fmt::format(" {}+", kTellingTrials), telling.mean, telling.minimum);
 }
 
 void print_tables(const ReplayFlags& flags, const std::vector<ReplayResult>& results) {
@@ -170,8 +184,9 @@ void print_tables(const ReplayFlags& flags, const std::vector<ReplayResult>& res
     if (flags.strategy == kAll) fmt::print("\n");
   }
   fmt::print(
-      "budget: trials that random search needs; found: slower than the optimum; 0 is random search, 1 the optimum "
-      "at once ({} repeats)\n",
+      "budget: trials that random search needs; at 5% of the space and found: slower than the optimum, median and "
+      "worst; "
+      "score: 0 is random search, 1 the optimum at once ({} repeats)\n",
       flags.repeats);
 }
 
@@ -192,9 +207,22 @@ void write_traces(const std::filesystem::path& path, const std::vector<ReplayRes
   publish_file(path, lines);
 }
 
+void add_predictions(ReplayedSpace& space, const std::filesystem::path& path, const std::string& calibration) {
+  const auto calibrate = [&](DeviceSpec& device) {
+    device = calibrated(device);
+    if (calibration != kShipped)
+      device.calibration = std::make_shared<const Calibration>(load_calibration(calibration));
+  };
+  if (!predict_points(space, absolute(path).parent_path(), data_dir() / "devices", calibrate))
+    fmt::print(stderr, "replay: {} is no space of kernels that Duet recorded: nothing is predicted\n", path.string());
+}
+
 void run_replay(const ReplayFlags& flags, const GlobalFlags& global) {
   std::vector<ReplayedSpace> spaces;
-  for (const std::filesystem::path& path : flags.spaces) spaces.push_back(read_replayed_space(path));
+  for (const std::filesystem::path& path : flags.spaces) {
+    spaces.push_back(read_replayed_space(path));
+    if (!flags.predict.empty()) add_predictions(spaces.back(), path, flags.predict);
+  }
   const std::vector<ReplayResult> results = run_all(flags, spaces);
   if (!flags.traces.empty()) write_traces(flags.traces, results);
   if (global.json) return print_json(flags, results);

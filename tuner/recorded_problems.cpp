@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <string_view>
@@ -14,7 +15,6 @@
 #include "codegen/tile_text.h"
 #include "tuner/kernel_traffic.h"
 #include "tuner/recorded_space.h"
-#include "tuner/replayed_space.h"
 
 namespace duet {
 namespace {
@@ -156,6 +156,28 @@ RecordedSpaces read_recorded_spaces(const fs::path& folder, const fs::path& devi
     fail(ErrorKind::input, "{}: no recorded space of it can be read{}", folder.string(),
          spaces.skipped.empty() ? std::string(": it holds none") : "; the first: " + spaces.skipped.front());
   return spaces;
+}
+
+bool predict_points(ReplayedSpace& space, const fs::path& folder, const fs::path& devices,
+                    const std::function<void(DeviceSpec&)>& calibrate) {
+  try {
+    DeviceSpec device = device_of_folder(folder, devices);
+    calibrate(device);
+    const KernelSpec spec = parse_problem(space.name);
+    check_parameters(space, family_name(spec));
+    const KernelTraffic traffic = kernel_traffic(spec);
+    std::vector<double> predicted_us;
+    for (const SearchPoint& point : space.points) {
+      const KernelCandidate candidate = make_candidate(spec, tile_of_point(family_name(spec), point), device);
+      // Infeasible by now: tried last, as what is expected to take longest.
+      predicted_us.push_back(candidate.infeasible.empty() ? predict(candidate, traffic, device).total_us
+                                                          : std::numeric_limits<double>::infinity());
+    }
+    for (std::size_t i = 0; i < predicted_us.size(); ++i) space.points[i].predicted_us = predicted_us[i];
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace duet

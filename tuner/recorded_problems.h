@@ -6,12 +6,14 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "codegen/candidate.h"
 #include "codegen/device_spec.h"
 #include "tuner/cost_model.h"
+#include "tuner/replayed_space.h"
 
 namespace duet {
 
@@ -46,5 +48,11 @@ DeviceSpec device_of_folder(const std::filesystem::path& folder, const std::file
 // family, is skipped and listed, as are candidates that are infeasible by now; a damaged one throws Error(input).
 // Throws Error(input) when nothing can be read.
 RecordedSpaces read_recorded_spaces(const std::filesystem::path& folder, const std::filesystem::path& devices);
+
+// Gives every configuration of a space the time that the cost model expects on the device of `folder`, with the
+// device's calibration, as a tuning run does. False, and nothing changed, where the space is none of ours: its name is
+// no problem's, the folder's no device's, or its parameters are no tile's.
+bool predict_points(ReplayedSpace& space, const std::filesystem::path& folder, const std::filesystem::path& devices,
+                    const std::function<void(DeviceSpec&)>& calibrate);
 
 }  // namespace duet

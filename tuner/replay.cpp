@@ -12,9 +12,10 @@
 namespace duet {
 namespace {
 
-double best_of(const ReplayTrace& trace) {
+double best_of(const ReplayTrace& trace, std::size_t trials) {
   double best = std::numeric_limits<double>::infinity();
-  for (const ReplayedTrial& trial : trace) best = std::min(best, trial.time_ms.value_or(best));
+  for (std::size_t i = 0; i < std::min(trials, trace.size()); ++i)
+    best = std::min(best, trace[i].time_ms.value_or(best));
   return best;
 }
 
@@ -56,17 +57,21 @@ std::optional<ReplayResult> replay(const ReplayedSpace& space, std::string_view 
   result.budget_s = scorer.budget_s();
   result.optimum_ms = scorer.optimum_ms();
   const auto start = std::chrono::steady_clock::now();
-  std::vector<double> found;
+  const auto early_trials = static_cast<std::size_t>(std::ceil(kEarlyShare * static_cast<double>(space.points.size())));
+  std::vector<double> found, early;
   double trials = 0;
   for (int repeat = 0; repeat < repeats; ++repeat) {
     if (!go_on(repeat)) return std::nullopt;
     result.traces.push_back(
         replay_once(space, result.budget_s, strategy, seed + static_cast<std::uint64_t>(repeat) * kSeedStep, min_gain));
     trials += static_cast<double>(result.traces.back().size());
-    found.push_back(best_of(result.traces.back()) / result.optimum_ms);
+    found.push_back(best_of(result.traces.back(), result.traces.back().size()) / result.optimum_ms);
+    early.push_back(best_of(result.traces.back(), early_trials) / result.optimum_ms);
   }
   result.worst_found = *std::max_element(found.begin(), found.end());
   result.median_found = median(found);
+  result.worst_early = *std::max_element(early.begin(), early.end());
+  result.median_early = median(early);
   result.tried_share = trials / static_cast<double>(repeats) / static_cast<double>(space.points.size());
   result.seconds_per_trial = seconds_since(start) / std::max(1.0, trials);
   result.score = scorer.score(result.traces);

@@ -21,6 +21,8 @@ namespace duet {
 ReplayTrace replay_once(const ReplayedSpace& space, double budget_s, std::string_view strategy, std::uint64_t seed,
                         double min_gain = 0);
 
+inline constexpr double kEarlyShare = 0.05;
+
 struct ReplayResult {
   std::string space, strategy;
   int budget_trials = 0;  // random search's, until 95% of the way from median to optimum
@@ -28,6 +30,7 @@ struct ReplayResult {
   double score = 0;
   double optimum_ms = 0;
   double median_found = 0, worst_found = 0;  // best found / optimum, over the repeats
+  double median_early = 0, worst_early = 0;  // the same after kEarlyShare of the space was tried
   double tried_share = 0;                    // of the space, mean over the repeats
   double seconds_per_trial = 0;              // that the strategy itself took, mean
   std::vector<ReplayTrace> traces;
