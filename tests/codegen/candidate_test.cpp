@@ -188,6 +188,7 @@ TEST(Candidate, LargeTilesDoWithoutALoadingWarp) {
   config.tile.block_m = 208;  // 104 accumulators a thread
   config.tile.block_n = 192;
   config.tile.warps_n = 12;
+  config.tile.stages = 2;
   EXPECT_FALSE(config.loading_warp()) << "a thirteenth warp would leave 128 registers a thread";
   EXPECT_EQ(config.threads(), 12 * 32);
   EXPECT_EQ(gemm_infeasible(config), nullptr);
