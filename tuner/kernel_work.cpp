@@ -156,8 +156,7 @@ KernelWork row_work(const RowShape& shape) {
   // A vector on one pass; one that is read again waits for it.
   work.math_clocks = (slots + uncached * sources) * shape.passes * 100 + shape.cached_vectors * sources * 20;
   if (shape.passes > 1) {  // reductions over the row
-    work.sync_clocks = (shape.passes - 1) * (shape.warps_per_row > 1 ? 120 : 60);
-    work.row_clocks = vectors * 200;
+    work.row_clocks = vectors * 200 + (shape.passes - 1) * (shape.warps_per_row > 1 ? 120 : 60);
   }
   work.block_clocks = 200 + threads / 4.0;
   work.estimated_registers = (shape.passes > 1 ? 46 : 24) + 8 * shape.cached_vectors;
