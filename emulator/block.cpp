@@ -35,6 +35,7 @@ void Block::start(const LaunchRequest& request, std::array<int, 3> index) {
   multiply_adds_ = 0;
   warp_arrived_.fill(0);
   barriers_.fill({});
+  async_barriers_.clear();
   random_.seed(request.variant.seed + 7919u * static_cast<std::uint64_t>(index[0] + 131 * index[1] + 17161 * index[2]));
   shared_.reset(static_cast<std::uint32_t>(request.smem_bytes), request.threads / kWarpLanes, request.variant.poison);
   const auto count = static_cast<std::size_t>(request.threads);
@@ -44,6 +45,7 @@ void Block::start(const LaunchRequest& request, std::array<int, 3> index) {
     Thread& thread = threads_[i];
     thread.state = State::ready;
     thread.copies.clear();
+    thread.products.clear();
     thread.fiber.start(owned_stacks_[i], &Block::thread_body, this);
   }
   sweep_order_.resize(count);
@@ -153,11 +155,12 @@ DUET_NO_SANITIZE void Block::resume(int index) {
 }
 
 std::string Block::describe_waiting() const {
-  int at_warp = 0, at_counter = 0;
+  int at_warp = 0, at_counter = 0, at_async_barrier = 0;
   std::array<int, kBarriers> at_barrier{};
   for (const Thread& thread : threads_) {
     if (thread.state == State::at_warp) ++at_warp;
     if (thread.state == State::at_counter) ++at_counter;
+    if (thread.state == State::at_async_barrier) ++at_async_barrier;
     if (thread.state == State::at_barrier) ++at_barrier[static_cast<std::size_t>(thread.barrier_id)];
   }
   std::string text = fmt::format("of {} threads {} have finished", request_.threads, done_);
@@ -165,6 +168,7 @@ std::string Block::describe_waiting() const {
     if (at_barrier[id] == 0) continue;
     text += fmt::format(", {} wait at barrier {} for {}", at_barrier[id], id, barriers_[id].expected);
   }
+  if (at_async_barrier > 0) text += fmt::format(", {} wait at barriers in shared memory", at_async_barrier);
   if (at_warp > 0) text += fmt::format(", {} wait for the other lanes of their warp", at_warp);
   if (at_counter > 0) text += fmt::format(", {} wait for a counter that no block raises", at_counter);
   return text;

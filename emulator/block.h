@@ -4,13 +4,15 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <random>
 #include <vector>
 
-#include "emulator/copy_queue.h"
+#include "emulator/async_barrier.h"
 #include "emulator/fault.h"
 #include "emulator/fiber.h"
+#include "emulator/group_queue.h"
 #include "emulator/intrinsics_host.h"
 #include "emulator/launch.h"
 #include "emulator/shared_memory.h"
@@ -55,10 +57,17 @@ class Block {
   std::uint32_t shuffle(std::uint32_t value, int lane);
   void mma(bool bf16, int tiles_m, int tiles_n, const MmaOperands& operands);
   void wait_counter(const std::uint32_t* counter, std::uint32_t at_least);
+  void init_async_barrier(std::uint32_t addr, int arrivals);
+  void arrive_async(std::uint32_t addr, int expected_bytes);
+  void wait_async(std::uint32_t addr, std::uint32_t parity);
+  void load_tile(std::uint32_t destination, const void* map, int row, int column, std::uint32_t addr);
+  void issue_wgmma(const WgmmaOperands& operands);
+  void commit_wgmma();
+  void wait_wgmma(std::size_t pending_groups);
   [[noreturn]] void raise(FaultKind kind, std::uint64_t address, std::string detail = {});
 
  private:
-  enum class State : std::uint8_t { ready, at_warp, at_barrier, at_counter, done };
+  enum class State : std::uint8_t { ready, at_warp, at_barrier, at_async_barrier, at_counter, done };
   enum class WarpCall : std::uint8_t { none, ldmatrix, shuffle, mma, sync };
 
   struct Thread {
@@ -75,7 +84,9 @@ class Block {
     MmaOperands mma;
     const std::uint32_t* counter = nullptr;
     std::uint32_t at_least = 0;
-    CopyQueue copies;
+    std::uint32_t async_barrier = 0;
+    GroupQueue<Copy> copies;
+    GroupQueue<WgmmaOperands> products;
   };
   struct Barrier {
     int expected = 0;
@@ -99,6 +110,12 @@ class Block {
   void meet_warp(WarpCall call, std::uint32_t shape, Complete complete);
   void require_same_call(int warp);
   void land(const Copy& copy);
+  AsyncBarrier& async_barrier(std::uint32_t addr);
+  void end_phase_if_complete(std::uint32_t addr, AsyncBarrier& barrier);
+  void write_tile(const TileCopy& copy);
+  void land_tiles(AsyncBarrier& barrier);
+  const std::byte* operand_chunk(std::uint64_t descriptor, int row, int chunk);
+  void multiply(const WgmmaOperands& product);
   void complete_barrier(int id);
 
   bool sweep();
@@ -115,6 +132,7 @@ class Block {
   std::vector<int> sweep_order_;
   std::array<int, kMaxWarps> warp_arrived_{};
   std::array<Barrier, kBarriers> barriers_{};
+  std::map<std::uint32_t, AsyncBarrier> async_barriers_;  // by address
   SharedMemory shared_;
   LaunchRequest request_;
   std::array<int, 3> index_{};

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
+#include "emulator/intrinsics_host.h"
 #include "emulator/protocol.h"
 
 namespace duet {
@@ -220,6 +222,15 @@ void EmulatorDevice::unload(LoadedKernel kernel) noexcept {
 
 void EmulatorDevice::prepare(std::span<const std::string> sources) {
   compiler_.compile_batches(sources, kStubsPerCompile);
+}
+
+std::array<std::byte, kTensorMapBytes> EmulatorDevice::tensor_map(const TensorMapSpec& spec, DeviceAddress address) {
+  const host::TiledMatrix matrix{reinterpret_cast<const u16*>(static_cast<std::uintptr_t>(address)), spec.rows,
+                                 spec.columns, spec.ld, spec.box_rows};
+  std::array<std::byte, kTensorMapBytes> map{};
+  static_assert(sizeof matrix <= kTensorMapBytes);
+  std::memcpy(map.data(), &matrix, sizeof matrix);
+  return map;
 }
 
 // Compiles what the launches need and is not compiled yet: several stubs a run, as many runs at once as cores.

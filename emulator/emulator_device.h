@@ -75,6 +75,8 @@ class EmulatorDevice final : public Device {
   void unload(LoadedKernel kernel) noexcept override;
   // Into the compiler's cache, where capture() finds them.
   void prepare(std::span<const std::string> sources) override;
+  // As the kernels' host side reads it.
+  std::array<std::byte, kTensorMapBytes> tensor_map(const TensorMapSpec& spec, DeviceAddress address) override;
   // Throws Error(device) with the compiler's message for a kernel that does not compile. The executable must not
   // outlive the device.
   std::unique_ptr<Executable> capture(std::span<const Launch> launches) override;

@@ -30,6 +30,22 @@ void duet_emulator_mma(int dtype, int tiles_m, int tiles_n, float* c, const unsi
 void duet_emulator_counter_wait(const unsigned* counter, unsigned at_least) {
   current_block->wait_counter(counter, at_least);
 }
+void duet_emulator_mbarrier_init(unsigned barrier, int arrivals) {
+  current_block->init_async_barrier(barrier, arrivals);
+}
+void duet_emulator_mbarrier_arrive(unsigned barrier, int expected_bytes) {
+  current_block->arrive_async(barrier, expected_bytes);
+}
+void duet_emulator_mbarrier_wait(unsigned barrier, unsigned parity) { current_block->wait_async(barrier, parity); }
+void duet_emulator_tile_load(unsigned destination, const void* map, int row, int column, unsigned barrier) {
+  current_block->load_tile(destination, map, row, column, barrier);
+}
+void duet_emulator_wgmma(int dtype, int columns, float* c, unsigned long long a, unsigned long long b) {
+  current_block->issue_wgmma(
+      {.bf16 = dtype == static_cast<int>(duet::Dtype::bf16), .columns = columns, .c = c, .a = a, .b = b});
+}
+void duet_emulator_wgmma_commit() { current_block->commit_wgmma(); }
+void duet_emulator_wgmma_wait(unsigned pending_groups) { current_block->wait_wgmma(pending_groups); }
 void duet_emulator_global_misaligned(const void* address, unsigned bytes) {
   current_block->raise(FaultKind::misaligned_global, reinterpret_cast<std::uintptr_t>(address),
                        "an access of " + std::to_string(bytes) + " bytes");

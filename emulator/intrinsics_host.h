@@ -31,6 +31,14 @@ unsigned duet_emulator_shuffle(unsigned value, int lane);
 void duet_emulator_mma(int dtype, int tiles_m, int tiles_n, float* c, const unsigned* a, const unsigned* b);
 void duet_emulator_counter_wait(const unsigned* counter, unsigned at_least);
 void duet_emulator_global_misaligned(const void* address, unsigned bytes);  // does not return
+// What sm_90 has beyond sm_87.
+void duet_emulator_mbarrier_init(unsigned barrier, int arrivals);
+void duet_emulator_mbarrier_arrive(unsigned barrier, int expected_bytes);
+void duet_emulator_mbarrier_wait(unsigned barrier, unsigned parity);
+void duet_emulator_tile_load(unsigned destination, const void* map, int row, int column, unsigned barrier);
+void duet_emulator_wgmma(int dtype, int columns, float* c, unsigned long long a, unsigned long long b);
+void duet_emulator_wgmma_commit();
+void duet_emulator_wgmma_wait(unsigned pending_groups);
 
 // What DUET_KERNEL records of a kernel, under the name <kernel>_info.
 struct DuetEmulatorKernelInfo {
@@ -85,6 +93,12 @@ inline float half_to_float(u16 half) {
   bits |= (half & 0x8000u) << 16;
   return __builtin_bit_cast(float, bits);
 }
+
+// What a TensorMap holds here.
+struct TiledMatrix {
+  const u16* data;
+  int rows, columns, ld, box_rows;
+};
 
 // fp32 to binary16, nearest even; a NaN becomes the one PTX writes.
 inline u16 float_to_half(float value) {
@@ -185,6 +199,37 @@ DUET_DEVICE void sync_block() {
 DUET_DEVICE void sync_warp() { duet_emulator_sync_warp(); }
 DUET_DEVICE void named_barrier(int id, int threads) { duet_emulator_barrier(id, threads); }
 
+// ---- the tensor memory accelerator and its barriers (templates/device/tma.cuh)
+#define DUET_HAS_TMA
+constexpr bool kHasTma = true;
+DUET_DEVICE void mbarrier_init(SmemAddr barrier, int arrivals) { duet_emulator_mbarrier_init(barrier, arrivals); }
+DUET_DEVICE void mbarrier_init_fence() {}
+DUET_DEVICE void mbarrier_arrive_expect(SmemAddr barrier, int bytes) { duet_emulator_mbarrier_arrive(barrier, bytes); }
+DUET_DEVICE void mbarrier_arrive(SmemAddr barrier) { duet_emulator_mbarrier_arrive(barrier, 0); }
+DUET_DEVICE void mbarrier_wait(SmemAddr barrier, u32 parity) { duet_emulator_mbarrier_wait(barrier, parity); }
+DUET_DEVICE void tma_prefetch_map(const void*) {}
+DUET_DEVICE void tma_load(SmemAddr dst, const void* map, int row, int column, SmemAddr barrier) {
+  duet_emulator_tile_load(dst, map, row, column, barrier);
+}
+
+// ---- warpgroup products (templates/device/wgmma.cuh)
+#define DUET_HAS_WGMMA
+constexpr bool kHasWgmma = true;
+DUET_DEVICE void wgmma_fence() {}
+DUET_DEVICE void wgmma_commit() { duet_emulator_wgmma_commit(); }
+template <int kPending>
+DUET_DEVICE void wgmma_wait() {
+  duet_emulator_wgmma_wait(kPending);
+}
+template <int kN>
+DUET_DEVICE void wgmma_keep(float (&)[kN][4]) {}
+template <Dtype kDtype, int kColumns>
+struct Wgmma {
+  static DUET_DEVICE void add(float (&c)[kColumns / 8][4], u64 a, u64 b) {
+    duet_emulator_wgmma(static_cast<int>(kDtype), kColumns, &c[0][0], a, b);
+  }
+};
+
 // ---- between kernels: the emulator runs them one after the other
 DUET_DEVICE void wait_for_predecessor() {}
 DUET_DEVICE void release_successor() {}
@@ -233,6 +278,14 @@ DUET_DEVICE float shuffle_xor(float value, int lane_mask) {
   return bits_to_float(shuffle_xor(float_to_bits(value), lane_mask));
 }
 
+// 8x8 elements of 16 bits, row lane / 4 and columns lane % 4 * 2 and the next in a lane: the transposed ones. Column c
+// of row r stands in lane 4 r + c / 2, in the half c % 2.
+DUET_DEVICE u32 transpose_8x8(u32 pair) {
+  const int lane = thread_index() & 31, half = lane / 4 % 2 * 16;
+  const u32 left = shuffle(pair, lane % 4 * 2 * 4 + lane / 8), right = shuffle(pair, (lane % 4 * 2 + 1) * 4 + lane / 8);
+  return ((left >> half) & 0xffffu) | (right >> half) << 16;
+}
+
 template <Dtype kDtype, int kM, int kN>
 DUET_DEVICE void mma_tile(float (&c)[kM][kN][4], const u32 (&a)[kM][4], const u32 (&b)[kN][2]) {
   static_assert(kDtype == Dtype::f16 || kDtype == Dtype::bf16, "tensor-core products take f16 or bf16");
@@ -259,6 +312,13 @@ DUET_DEVICE u16 from_float(float value) {
 template <Dtype kDtype>
 DUET_DEVICE u32 pack2(float low, float high) {  // low in bits 0-15
   return from_float<kDtype>(low) | (static_cast<u32>(from_float<kDtype>(high)) << 16);
+}
+
+DUET_DEVICE u32 byte_permute(u32 a, u32 b, u32 selector) {
+  const u64 bytes = static_cast<u64>(b) << 32 | a;
+  u32 result = 0;
+  for (u32 i = 0; i < 4; ++i) result |= static_cast<u32>(bytes >> (selector >> 4 * i & 7u) * 8 & 0xffu) << 8 * i;
+  return result;
 }
 
 // ---- fp32 functions

@@ -115,4 +115,21 @@ void SharedMemory::barrier(std::uint32_t warp_mask) {
   ++time_;
 }
 
+void SharedMemory::release(int warp, Knowledge& knowledge) {
+  for (int other = 0; other < kMaxWarps; ++other)
+    knowledge[static_cast<std::size_t>(other)] =
+        std::max(knowledge[static_cast<std::size_t>(other)], known_[warp][other]);
+  release_landed(warp, knowledge);
+}
+
+void SharedMemory::release_landed(int warp, Knowledge& knowledge) {
+  knowledge[static_cast<std::size_t>(warp)] = time_;
+  ++time_;  // what the warp does from now on is later
+}
+
+void SharedMemory::acquire(int warp, const Knowledge& knowledge) {
+  for (int other = 0; other < kMaxWarps; ++other)
+    known_[warp][other] = std::max(known_[warp][other], knowledge[static_cast<std::size_t>(other)]);
+}
+
 }  // namespace duet::emulator

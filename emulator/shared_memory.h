@@ -8,6 +8,7 @@
 // overlap, but none is invented.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -19,6 +20,8 @@ namespace duet::emulator {
 
 inline constexpr std::uint32_t kSmemBase = 1024;  // what smem_base() returns
 inline constexpr int kMaxWarps = 32;
+// For each warp, the time up to which its accesses are ordered before what one does who has this knowledge.
+using Knowledge = std::array<std::uint32_t, kMaxWarps>;
 
 class SharedMemory {
  public:
@@ -34,6 +37,11 @@ class SharedMemory {
 
   // The warps of the mask have met at a barrier.
   void barrier(std::uint32_t warp_mask);
+  // A barrier in memory: what arrives leaves what it knows and has done, in `knowledge`; what has waited takes it over.
+  void release(int warp, Knowledge& knowledge);
+  void acquire(int warp, const Knowledge& knowledge);
+  // Leaves what a copy of `warp` has written that has just landed, and nothing that the warp did since it issued it.
+  void release_landed(int warp, Knowledge& knowledge);
 
   // Valid for an address that passed a check.
   std::byte* at(std::uint32_t addr) { return bytes_.data() + (addr - kSmemBase); }

@@ -119,4 +119,33 @@ DUET_NO_SANITIZE void ldmatrix_warp(const std::byte* const (&rows)[kWarpLanes],
   }
 }
 
+std::uint32_t wgmma_chunk_address(std::uint64_t descriptor, int row, int chunk) {
+  constexpr std::uint32_t kFieldMask = 0x3fff, kRowBytes = 128;
+  const auto field = [&](int bit) { return static_cast<std::uint32_t>(descriptor >> bit & kFieldMask) << 4; };
+  const std::uint32_t address = field(0) + static_cast<std::uint32_t>(row / 8) * field(32) +
+                                static_cast<std::uint32_t>(row % 8) * kRowBytes +
+                                static_cast<std::uint32_t>(chunk) * 16;
+  return address ^ (address >> 7 & 7) << 4;
+}
+
+DUET_NO_SANITIZE float dot_chunk(bool bf16, const std::byte* a, const std::byte* b) {
+  constexpr int kPairs = 4;
+  std::uint32_t left[kPairs], right[kPairs];
+  std::memcpy(left, a, sizeof left);
+  std::memcpy(right, b, sizeof right);
+  float sum = 0;
+  for (int i = 0; i < kPairs; ++i) {
+    float x[2], y[2];
+    if (bf16) {
+      unpack<true>(left[i], x[0], x[1]);
+      unpack<true>(right[i], y[0], y[1]);
+    } else {
+      unpack<false>(left[i], x[0], x[1]);
+      unpack<false>(right[i], y[0], y[1]);
+    }
+    sum += x[0] * y[0] + x[1] * y[1];
+  }
+  return sum;
+}
+
 }  // namespace duet::emulator

@@ -1,4 +1,5 @@
-// What a warp computes together: the fragments of ldmatrix and mma.sync, for all lanes at once.
+// What a warp computes together: the fragments of ldmatrix and mma.sync, for all lanes at once, and a lane's share of a
+// warpgroup product.
 #pragma once
 
 #include <cstddef>
@@ -23,5 +24,19 @@ void mma_warp(bool bf16, int tiles_m, int tiles_n, const MmaOperands (&lanes)[kW
 // rows[l] is the 16-byte row (l % 8) of matrix (l / 8); destinations[l] receives lane l's four registers.
 void ldmatrix_warp(const std::byte* const (&rows)[kWarpLanes], std::uint32_t* const (&destinations)[kWarpLanes],
                    bool transposed);
+
+// One lane's part of a warpgroup product: c (columns / 8, 4), and where the tiles of both operands stand.
+struct WgmmaOperands {
+  bool bf16 = false;
+  int columns = 0;
+  float* c = nullptr;
+  std::uint64_t a = 0, b = 0;  // descriptors (templates/device/wgmma.cuh)
+};
+
+// Shared memory's address of chunk `chunk` (0 or 1: 8 of the 16 elements) of a row of an operand: the hardware permutes
+// addresses, bits 4 to 6 by bits 7 to 9.
+std::uint32_t wgmma_chunk_address(std::uint64_t descriptor, int row, int chunk);
+// The product of two rows of 8 elements.
+float dot_chunk(bool bf16, const std::byte* a, const std::byte* b);
 
 }  // namespace duet::emulator

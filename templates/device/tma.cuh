@@ -4,7 +4,8 @@
 
 #include "templates/device/intrinsics.cuh"
 
-#if (defined(__CUDACC_RTC__) || defined(__CUDACC__)) && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900)
+#if defined(__CUDACC_RTC__) || defined(__CUDACC__)  // the emulator has it in intrinsics_host.h
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 #define DUET_HAS_TMA
 #endif
 
@@ -55,3 +56,4 @@ constexpr bool kHasTma = false;
 #endif
 
 }  // namespace duet
+#endif

@@ -4,14 +4,28 @@
 
 #include "templates/device/intrinsics.cuh"
 
+namespace duet {
+
+constexpr int kWgmmaRows = 64;  // of one product
+constexpr int kWgmmaWarps = 4;  // of a warpgroup, 16 rows each
+
+// Describes an operand to the tensor cores: rows of 64 elements (128 bytes) whose 16-byte chunks are permuted as
+// tile_offset<8> has it, in groups of eight rows 1024 bytes apart. `tile` is the first row's first byte, 1024-aligned;
+// k advances by 32 bytes for 16 elements. Fields: PTX ISA, "Matrix descriptor": address / 16 (bits 0-13), offset
+// between groups / 16 (32-45), permutation of 128 bytes (62-63).
+DUET_DEVICE u64 wgmma_operand(SmemAddr tile) {
+  return static_cast<u64>((tile & 0x3FFFF) >> 4) | (u64{1024 >> 4} << 32) | (u64{1} << 62);
+}
+constexpr u64 kWgmmaNextK = 32 >> 4;  // added to an operand: the next 16 elements of k
+
+}  // namespace duet
+
+#if defined(__CUDACC_RTC__) || defined(__CUDACC__)  // the emulator has the rest in intrinsics_host.h
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define DUET_HAS_WGMMA
 #endif
 
 namespace duet {
-
-constexpr int kWgmmaRows = 64;  // of one product
-constexpr int kWgmmaWarps = 4;  // of a warpgroup, 16 rows each
 
 #ifdef DUET_HAS_WGMMA
 constexpr bool kHasWgmma = true;
@@ -34,30 +48,12 @@ DUET_DEVICE void wgmma_keep(float (&c)[kN][4]) {
   for (int j = 0; j < kN; ++j) asm volatile("" : "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])::"memory");
 }
 
-// Describes an operand to the tensor cores: rows of 64 elements (128 bytes) whose 16-byte chunks are permuted as
-// tile_offset<8> has it, in groups of eight rows 1024 bytes apart. `tile` is the first row's first byte, 1024-aligned;
-// k advances by 32 bytes for 16 elements. Fields: PTX ISA, "Matrix descriptor": address / 16 (bits 0-13), offset
-// between groups / 16 (32-45), permutation of 128 bytes (62-63).
-DUET_DEVICE u64 wgmma_operand(SmemAddr tile) {
-  return static_cast<u64>((tile & 0x3FFFF) >> 4) | (u64{1024 >> 4} << 32) | (u64{1} << 62);
-}
-constexpr u64 kWgmmaNextK = 32 >> 4;  // added to an operand: the next 16 elements of k
-
 // 8x8 elements of 16 bits, row lane / 4 and columns lane % 4 * 2 and the next in a lane: the transposed ones. By all
 // lanes.
 DUET_DEVICE u32 transpose_8x8(u32 pair) {
   u32 transposed;
   asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(transposed) : "r"(pair));
   return transposed;
-}
-
-// The same of fp32 elements, by their upper and their lower halves.
-DUET_DEVICE void transpose_8x8(float& left, float& right) {
-  const u32 a = float_to_bits(left), b = float_to_bits(right);
-  constexpr u32 kLower = 0x5410, kUpper = 0x7632;  // halves of both words
-  const u32 low = transpose_8x8(__byte_perm(a, b, kLower)), high = transpose_8x8(__byte_perm(a, b, kUpper));
-  left = bits_to_float(__byte_perm(low, high, kLower));
-  right = bits_to_float(__byte_perm(low, high, kUpper));
 }
 
 // One product of (64, 16) by (kColumns, 16)', added to `c`: row lane / 4 + 8 (e / 2) of the warp's 16, column
@@ -136,3 +132,19 @@ constexpr bool kHasWgmma = false;
 #endif
 
 }  // namespace duet
+#endif
+
+#ifdef DUET_HAS_WGMMA
+namespace duet {
+
+// Transposes 8x8 fp32 elements, in the lanes as above, by their upper and their lower halves.
+DUET_DEVICE void transpose_8x8(float& left, float& right) {
+  const u32 a = float_to_bits(left), b = float_to_bits(right);
+  constexpr u32 kLower = 0x5410, kUpper = 0x7632;  // halves of both words
+  const u32 low = transpose_8x8(byte_permute(a, b, kLower)), high = transpose_8x8(byte_permute(a, b, kUpper));
+  left = bits_to_float(byte_permute(low, high, kLower));
+  right = bits_to_float(byte_permute(low, high, kUpper));
+}
+
+}  // namespace duet
+#endif

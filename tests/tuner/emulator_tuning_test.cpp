@@ -88,6 +88,26 @@ TEST_F(EmulatorTuning, Bfloat16IsRightToo) {
   EXPECT_EQ(report.failed, 0);
 }
 
+// Tiles by the tensor memory accelerator, and warpgroup products, which take row sums only as they are given.
+TEST_F(EmulatorTuning, PlansForTheHardwareOfHopperAreRight) {
+  TuneRequest hopper = request(Dtype::f16);
+  hopper.device.arch = "sm_90";
+  hopper.device.sm_count = 1;  // where rows are long enough for their sums to be left
+  hopper.rules.patches = false;
+  for (const int loader : {kLoaderTma, kLoaderWgmma, kLoaderWgmmaTransposed}) {
+    const bool transposed = loader == kLoaderWgmmaTransposed;
+    hopper.space.ranges["gemm"] = {{"block_m", {64}},   {"block_n", {64}},
+                                   {"block_k", {64}},   {"warps_m", {transposed ? 1 : 4}},
+                                   {"stages", {2}},     {"warps_n", {transposed ? 4 : 1}},
+                                   {"loader", {loader}}};
+    const TuneReport report = tune(hopper);
+    EXPECT_EQ(report.failed, 0);
+    int products = 0;
+    for (const PlanStep& step : report.plan.steps) products += step.relocations.back().map ? 1 : 0;
+    EXPECT_GE(products, 8) << "whose operands are mapped";
+  }
+}
+
 TEST_F(EmulatorTuning, APartitionedPlanIsRight) {
   TuneRequest parts = request(Dtype::f16);
   parts.mode = ExecutionMode::partition;
