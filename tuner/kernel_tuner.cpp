@@ -136,7 +136,7 @@ void KernelTuner::prepare_device(int count) {
 
 bool KernelTuner::may_go_on(const SearchLimits& limits) const {
   if (stopped(limits)) return false;
-  return !limits.deadline || Clock::now() < *limits.deadline;
+  return !limits.deadline || Clock::now() < *limits.deadline || (limits.one_at_least && !winner_);
 }
 
 const std::optional<KernelWinner>& KernelTuner::tune(const SearchLimits& asked, const OnCandidate& on_candidate) {

@@ -61,6 +61,7 @@ struct SearchLimits {
   double budget_s = 0;       // of the whole run, which sets the deadline; 0: none
   bool first_valid = false;  // stop at the first valid one, and do not time it
   std::optional<std::chrono::steady_clock::time_point> deadline;
+  bool one_at_least = false;  // the deadline holds only when there is a valid one
   const std::atomic<bool>* stop = nullptr;
 };
 

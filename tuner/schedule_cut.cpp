@@ -36,9 +36,17 @@ std::optional<ScheduleCut> find_cut(std::string_view environment) {
   return cut;
 }
 
-bool is_settled(const std::optional<ScheduleCut>& cut, int max_plans) {
+bool is_settled(const std::optional<ScheduleCut>& cut, int max_plans, double budget_s) {
   if (!cut) return true;
-  return cut->by == ScheduleCut::By::plans && max_plans > 0 && max_plans <= cut->limit;
+  switch (cut->by) {
+    case ScheduleCut::By::plans:
+      return max_plans > 0 && max_plans <= cut->limit;
+    case ScheduleCut::By::budget:
+      return budget_s > 0 && budget_s <= cut->limit;
+    case ScheduleCut::By::stop:
+      return false;
+  }
+  return false;
 }
 
 }  // namespace duet

@@ -21,8 +21,8 @@ struct ScheduleCut {
 std::string cut_text(const ScheduleCut& cut);  // begins with a comma
 // None where the schedule came to its end.
 std::optional<ScheduleCut> find_cut(std::string_view environment);
-// True when a run that may try `max_plans` (0: any number) has nothing to add: the end was reached, or as many plans
-// were tried. One that time cut short is gone on with in any case.
-bool is_settled(const std::optional<ScheduleCut>& cut, int max_plans);
+// True when a run that may try `max_plans` (0: any number) in `budget_s` (0: any time) has nothing to add: the end was
+// reached, as many plans were tried, or as much time was taken. One that was stopped is gone on with in any case.
+bool is_settled(const std::optional<ScheduleCut>& cut, int max_plans, double budget_s);
 
 }  // namespace duet

@@ -113,7 +113,7 @@ void TuningRun::search() {
   note_choices();
   std::optional<EarlierSchedule> earlier = earlier_schedule();
   const std::optional<ScheduleCut> cut = earlier ? find_cut(earlier->plan.figures.environment) : std::nullopt;
-  if (earlier && is_settled(cut, request_.schedule_plans)) return reuse(std::move(earlier->plan));
+  if (earlier && is_settled(cut, request_.schedule_plans, schedule_budget_s())) return reuse(std::move(earlier->plan));
   choose_schedule(cut && cut->by != ScheduleCut::By::plans ? &*earlier : nullptr);
   choose_by_goal();
   note_stop();

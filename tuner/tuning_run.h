@@ -77,7 +77,7 @@ class TuningRun {
   static Clock::time_point in_seconds(double seconds);
 
   // Of the first of the problems that are left.
-  std::optional<Clock::time_point> deadline(std::span<const std::size_t> problems_left) const;
+  std::optional<Clock::time_point> deadline(std::span<const std::size_t> problems_left, double overrun_s) const;
 
   void tune_all();
 

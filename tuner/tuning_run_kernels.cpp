@@ -42,16 +42,18 @@ TuningRun::Clock::time_point TuningRun::in_seconds(double seconds) {
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-std::optional<TuningRun::Clock::time_point> TuningRun::deadline(std::span<const std::size_t> problems_left) const {
+std::optional<TuningRun::Clock::time_point> TuningRun::deadline(std::span<const std::size_t> problems_left,
+                                                                double overrun_s) const {
   if (request_.budget_s <= 0) return std::nullopt;
   std::vector<double> times_us;
   for (const std::size_t problem : problems_left) times_us.push_back(time_in_plan_us(problem));
-  return in_seconds(kernels_left_s() * first_part(times_us));
+  return in_seconds(first_part_s(kernels_left_s(), times_us, overrun_s));
 }
 
 void TuningRun::tune_all() {
   const char* phase = tools_.measurer != nullptr ? "measure" : device_ != nullptr ? "verify" : "compile";
   const std::vector<std::size_t> order = by_share();
+  double overruns_s = 0;  // of all so far
   for (std::size_t i = 0; i < order.size() && !stopped(); ++i) {
     KernelTuner& tuner = *tuners_[order[i]];
     progress_.best_us = 0;
@@ -60,10 +62,14 @@ void TuningRun::tune_all() {
     limits.max_candidates = request_.max_candidates_per_kernel;
     limits.min_gain = min_gain(order[i]);
     limits.budget_s = request_.budget_s;
-    limits.deadline = deadline(std::span(order).subspan(i));
+    limits.deadline = deadline(std::span(order).subspan(i), i > 0 ? overruns_s / static_cast<double>(i) : 0);
+    // What was never tried would have no race to tell the next run by that nothing is left to do.
+    limits.one_at_least = tools_.measurer != nullptr;
     limits.stop = stop_;
     show(phase, tuner.name(), true);
     tuner.tune(limits, on_candidate(tuner, phase));
+    if (limits.deadline)
+      overruns_s += std::max(0.0, std::chrono::duration<double>(Clock::now() - *limits.deadline).count());
     progress_.kernels_done = static_cast<int>(i) + 1;
     // Past a deadline, or where nothing was right, candidates may be left in the queue.
     if (pool_ && (limits.deadline || stopped())) pool_->drop_queued();

@@ -31,5 +31,17 @@ TEST(Budget, EqualKernelsGetEqualParts) {
   for (const double part : divide({0, 0})) EXPECT_NEAR(part, 50, 1e-9);
 }
 
+// Of 100 s, where each takes two more than it is given.
+TEST(Budget, WhatSearchesTakeBehindTheirDeadlineIsKeptForTheLast) {
+  const std::vector<double> times_us(20, 1.0);
+  double left_s = 100;
+  for (std::size_t i = 0; i < times_us.size(); ++i) {
+    const double part_s = first_part_s(left_s, std::span(times_us).subspan(i), 2);
+    EXPECT_NEAR(part_s, 3, 1e-9) << i;
+    left_s -= part_s + 2;
+  }
+  EXPECT_EQ(first_part_s(1, times_us, 2), 0);
+}
+
 }  // namespace
 }  // namespace duet

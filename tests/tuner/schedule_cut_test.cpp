@@ -15,15 +15,18 @@ TEST(ScheduleCut, IsFoundAgainInAnEnvironment) {
   EXPECT_EQ(find_cut(""), std::nullopt);
 }
 
-TEST(ScheduleCut, WhatTimeCutShortGoesOnAndWhatWasAskedForIsSettled) {
-  EXPECT_TRUE(is_settled(std::nullopt, 0));
+TEST(ScheduleCut, IsSettledWhereNoMoreIsAskedFor) {
+  EXPECT_TRUE(is_settled(std::nullopt, 0, 25));
   for (const int max_plans : {0, 1}) {
-    EXPECT_FALSE(is_settled(ScheduleCut{By::budget, 25}, max_plans));
-    EXPECT_FALSE(is_settled(ScheduleCut{By::stop, 0}, max_plans));
+    EXPECT_TRUE(is_settled(ScheduleCut{By::budget, 25}, max_plans, 25));
+    EXPECT_TRUE(is_settled(ScheduleCut{By::budget, 25}, max_plans, 10));
+    EXPECT_FALSE(is_settled(ScheduleCut{By::budget, 25}, max_plans, 26));
+    EXPECT_FALSE(is_settled(ScheduleCut{By::budget, 25}, max_plans, 0)) << "no limit";
+    EXPECT_FALSE(is_settled(ScheduleCut{By::stop, 0}, max_plans, 25));
   }
-  EXPECT_TRUE(is_settled(ScheduleCut{By::plans, 4}, 4));
-  EXPECT_FALSE(is_settled(ScheduleCut{By::plans, 4}, 5));
-  EXPECT_FALSE(is_settled(ScheduleCut{By::plans, 4}, 0)) << "no limit";
+  EXPECT_TRUE(is_settled(ScheduleCut{By::plans, 4}, 4, 25));
+  EXPECT_FALSE(is_settled(ScheduleCut{By::plans, 4}, 5, 25));
+  EXPECT_FALSE(is_settled(ScheduleCut{By::plans, 4}, 0, 25)) << "no limit";
 }
 
 }  // namespace
