@@ -364,6 +364,24 @@ TEST_F(RacedSession, WhatIsLeftOfABudgetIsSpentWhereThereIsSomethingToGain) {
   EXPECT_LT(tune(device, "enough.db", two).verified, 400) << "of 512: the rest gains too little";
 }
 
+// However little time there is, each kernel is tried and the same command once more has nothing to do.
+TEST_F(RacedSession, ABudgetTooSmallForAllKernelsLeavesNoneUntried) {
+  TimedDevice device;
+  compiler_.delay = std::chrono::milliseconds(2);
+  TuneRequest hurried = request(huge_space());
+  hurried.graph = two_adds_graph();
+  hurried.budget_s = 1e-3;
+  const TuneReport first = tune(device, "starved.db", hurried);
+  EXPECT_GE(first.verified, 2);
+  EXPECT_LT(first.verified, 100) << "of 512";
+  ASSERT_EQ(first.plan.choices.size(), 2u);
+  for (const PlanStep& step : first.plan.steps) EXPECT_GT(step.measured_us, 0) << step.name;
+  EXPECT_THAT(first.plan.figures.environment, HasSubstr("schedule cut short by a budget of"));
+  const TuneReport again = tune(device, "starved.db", hurried);
+  EXPECT_TRUE(again.reused);
+  EXPECT_EQ(again.verified, 0);
+}
+
 TEST_F(RacedSession, AnInterruptedSearchIsNotOver) {
   TimedDevice device;
   std::atomic<bool> stop{false};
