@@ -79,7 +79,8 @@ class WgmmaMainloop {
     wgmma_fence();
     DUET_UNROLL
     for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
-      Product::add(sums, rows + kWgmmaNextK * k_step, columns + kWgmmaNextK * k_step);
+      const u64 offset = kWgmmaNextK * static_cast<u64>(k_step);
+      Product::add(sums, rows + offset, columns + offset);
     }
     wgmma_commit();
   }

@@ -44,7 +44,8 @@ DUET_DEVICE void ring(const RingParams& params) {
   sync_block<160>();
   if (warp == 4) {
     for (int tile = 0; lane == 0 && tile < kTiles; ++tile) {
-      if (kDefect != RingDefect::not_given_back && tile >= 2) mbarrier_wait(empty(tile), (tile / 2 - 1) % 2);
+      if (kDefect != RingDefect::not_given_back && tile >= 2)
+        mbarrier_wait(empty(tile), static_cast<u32>(tile / 2 - 1) % 2);
       mbarrier_arrive_expect(full(tile), kSlot);
       tma_load(slot(tile), params.map_a, 0, tile * 64, full(tile));
       tma_load(slot(tile) + kTileA, params.map_b, 0, tile * 64, full(tile));
@@ -53,7 +54,7 @@ DUET_DEVICE void ring(const RingParams& params) {
   }
   float c[kColumns / 8][4] = {};
   for (int tile = 0; tile < kTiles; ++tile) {
-    if (kDefect != RingDefect::not_awaited) mbarrier_wait(full(tile), tile / 2 % 2);
+    if (kDefect != RingDefect::not_awaited) mbarrier_wait(full(tile), static_cast<u32>(tile) / 2 % 2);
     wgmma_fence();
     for (u32 k = 0; k < 4; ++k)
       Wgmma<Dtype::f16, kColumns>::add(c, wgmma_operand(slot(tile)) + kWgmmaNextK * k,
