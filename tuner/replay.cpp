@@ -1,6 +1,7 @@
 #include "tuner/replay.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 
