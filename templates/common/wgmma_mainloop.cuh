@@ -22,7 +22,7 @@ class WgmmaMainloop {
   static constexpr int kColumns = kTransposed ? Shape::kM * kMmaM : Shape::kN * kMmaN;  // of a product
   static constexpr int kRowBytes = Shape::kBlockK * 2;
   using Product = Wgmma<Shape::kDtype, kColumns>;
-  using Sums = float[kColumns / kMmaN][4];
+  using Sums = float[1][kColumns / kMmaN][4];
 
  public:
   DUET_DEVICE WgmmaMainloop(const TmaTiles<Shape>& tiles, const GemmPlace& place) : tiles_(tiles), place_(place) {}
@@ -30,8 +30,8 @@ class WgmmaMainloop {
   // As GemmMainloop::run.
   DUET_DEVICE void run(float (&acc)[Shape::kM][Shape::kN][4], RowStatistics<Shape>& statistics) const {
     Sums sums;
-    clear(sums);
-    wgmma_keep(sums);
+    clear_accumulators(sums);
+    wgmma_keep(sums[0]);
     int slot = 0, last_slot = 0;
     u32 parity = 0, last_parity = 0;
     DUET_NO_UNROLL
@@ -46,7 +46,7 @@ class WgmmaMainloop {
       tiles_.advance(slot, parity);
     }
     wgmma_wait<0>();
-    wgmma_keep(sums);
+    wgmma_keep(sums[0]);
     hand_over(sums, acc);
     cp_async_commit();
     cp_async_wait<0>();  // the epilogue's copies
@@ -63,14 +63,6 @@ class WgmmaMainloop {
     }
   }
 
-  static DUET_DEVICE void clear(Sums& sums) {
-    DUET_UNROLL
-    for (int j = 0; j < kColumns / kMmaN; ++j) {
-      DUET_UNROLL
-      for (int e = 0; e < 4; ++e) sums[j][e] = 0.0f;
-    }
-  }
-
   DUET_DEVICE void multiply(Sums& sums, int slot) const {
     const int group = (kTransposed ? place_.warp_n : place_.warp_m) / kWgmmaWarps;
     const u64 rows = operand(kTransposed ? tiles_.b_slot(slot) : tiles_.a_slot(slot), group * kWgmmaRows);
@@ -80,7 +72,7 @@ class WgmmaMainloop {
     DUET_UNROLL
     for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
       const u64 offset = kWgmmaNextK * static_cast<u64>(k_step);
-      Product::add(sums, rows + offset, columns + offset);
+      Product::add(sums[0], rows + offset, columns + offset);
     }
     wgmma_commit();
   }
@@ -97,7 +89,7 @@ class WgmmaMainloop {
     for (int j = 0; j < kColumns / kMmaN; ++j) {
       DUET_UNROLL
       for (int half = 0; half < 2; ++half) {
-        float &left = sums[j][half * 2], &right = sums[j][half * 2 + 1];
+        float &left = sums[0][j][half * 2], &right = sums[0][j][half * 2 + 1];
         if constexpr (kTransposed) transpose_8x8(left, right);
         float* fragment = kTransposed ? acc[j / 2][half] + j % 2 * 2 : acc[0][j] + half * 2;
         fragment[0] = left;
