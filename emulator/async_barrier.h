@@ -11,10 +11,14 @@ namespace duet::emulator {
 
 // A box of a matrix on its way into shared memory.
 struct TileCopy {
+  static constexpr std::uint32_t kRowBytes = 128;
+
   std::uint32_t destination = 0;
   host::TiledMatrix matrix{};
   int row = 0, column = 0;
   int warp = 0;  // that asked for it
+
+  std::uint32_t bytes() const { return static_cast<std::uint32_t>(matrix.box_rows) * kRowBytes; }
 };
 
 // A phase ends when as many have arrived as it was made for and all bytes that they announced have landed.

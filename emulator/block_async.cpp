@@ -11,12 +11,7 @@ namespace duet::emulator {
 namespace {
 
 constexpr std::uint32_t kTileAlignment = 1024, kChunk = 16;
-constexpr int kTileChunks = 8, kChunkElements = 8;
-
-// Of chunk `chunk` of row `row` of a tile, permuted within its row.
-std::uint32_t chunk_offset(int row, int chunk) {
-  return static_cast<std::uint32_t>(row * kTileChunks + (chunk ^ (row % kTileChunks))) * kChunk;
-}
+constexpr int kChunkElements = 8;
 
 }  // namespace
 
@@ -48,8 +43,7 @@ void Block::arrive_async(std::uint32_t addr, int expected_bytes) {
 
 void Block::end_phase_if_complete(std::uint32_t addr, AsyncBarrier& barrier) {
   if (!barrier.complete()) return;
-  for (std::size_t warp = 0; warp < barrier.collected.size(); ++warp)
-    barrier.released[warp] = std::max(barrier.released[warp], barrier.collected[warp]);
+  join(barrier.released, barrier.collected);
   barrier.collected = {};
   barrier.arrived = 0;
   ++barrier.phases;
@@ -82,10 +76,8 @@ void Block::load_tile(std::uint32_t destination, const void* map, int row, int c
   std::memcpy(&copy.matrix, map, sizeof copy.matrix);
   if (destination % kTileAlignment != 0)
     raise(FaultKind::misaligned_shared, destination - kSmemBase, "a tile begins at a multiple of 1024 bytes");
-  for (int i = 0; i < copy.matrix.box_rows * kTileChunks; ++i) {
-    const std::uint32_t chunk = destination + static_cast<std::uint32_t>(i) * kChunk;
+  for (std::uint32_t chunk = destination; chunk < destination + copy.bytes(); chunk += kChunk)
     check(shared_.begin_copy(chunk, kChunk, copy.warp), chunk);
-  }
   if (request_.variant.landing == CopyLanding::at_issue) write_tile(copy);
   barrier.copies.push_back(copy);
   if (barrier.waiting == 0) return;
@@ -95,27 +87,24 @@ void Block::load_tile(std::uint32_t destination, const void* map, int row, int c
 
 // Zeros where the box reaches beyond the matrix.
 void Block::write_tile(const TileCopy& copy) {
-  for (int r = 0; r < copy.matrix.box_rows; ++r) {
-    for (int chunk = 0; chunk < kTileChunks; ++chunk) {
-      std::uint16_t elements[kChunkElements] = {};
-      const int row = copy.row + r;
-      for (int e = 0; e < kChunkElements; ++e) {
-        const int column = copy.column + chunk * kChunkElements + e;
-        if (row < copy.matrix.rows && column < copy.matrix.columns)
-          elements[e] = copy.matrix.data[static_cast<std::ptrdiff_t>(row) * copy.matrix.ld + column];
-      }
-      std::memcpy(shared_.at(copy.destination + chunk_offset(r, chunk)), elements, sizeof elements);
+  for (std::uint32_t offset = 0; offset < copy.bytes(); offset += kChunk) {
+    const int row = copy.row + static_cast<int>(offset / TileCopy::kRowBytes);
+    const int column = copy.column + static_cast<int>(offset % TileCopy::kRowBytes / sizeof(std::uint16_t));
+    std::uint16_t elements[kChunkElements] = {};
+    for (int e = 0; e < kChunkElements; ++e) {
+      if (row < copy.matrix.rows && column + e < copy.matrix.columns)
+        elements[e] = copy.matrix.data[static_cast<std::ptrdiff_t>(row) * copy.matrix.ld + column + e];
     }
+    std::memcpy(shared_.at(permuted_128(copy.destination + offset)), elements, sizeof elements);
   }
 }
 
 void Block::land_tiles(AsyncBarrier& barrier) {
   for (const TileCopy& copy : barrier.copies) {
     if (request_.variant.landing == CopyLanding::at_wait) write_tile(copy);
-    const auto bytes = static_cast<std::uint32_t>(copy.matrix.box_rows * kTileChunks) * kChunk;
-    shared_.land_copy(copy.destination, bytes, copy.warp);
+    shared_.land_copy(copy.destination, copy.bytes(), copy.warp);
     shared_.release_landed(copy.warp, barrier.collected);
-    barrier.pending_bytes -= bytes;
+    barrier.pending_bytes -= copy.bytes();
   }
   barrier.copies.clear();
 }

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 namespace duet::emulator {
+
+void join(Knowledge& knowledge, const Knowledge& other) {
+  for (std::size_t warp = 0; warp < knowledge.size(); ++warp) knowledge[warp] = std::max(knowledge[warp], other[warp]);
+}
 
 void SharedMemory::reset(std::uint32_t bytes, int warps, PoisonPattern poison) {
   size_ = bytes;
@@ -12,7 +15,7 @@ void SharedMemory::reset(std::uint32_t bytes, int warps, PoisonPattern poison) {
   bytes_.resize((bytes + 15) / 16 * 16);
   std::fill(bytes_.begin(), bytes_.end(), poison_byte(poison));
   cells_.assign(bytes_.size() / 4, Cell{});
-  for (int warp = 0; warp < warps; ++warp) std::fill_n(known_[warp], warps, 0u);
+  std::fill_n(known_.begin(), warps, Knowledge{});
 }
 
 inline FaultKind SharedMemory::check_range(std::uint32_t addr, std::uint32_t bytes) const {
@@ -103,22 +106,20 @@ void SharedMemory::land_copy(std::uint32_t addr, std::uint32_t bytes, int warp) 
 }
 
 void SharedMemory::barrier(std::uint32_t warp_mask) {
-  std::uint32_t joined[kMaxWarps] = {};
+  Knowledge joined{};
   for (std::uint32_t rest = warp_mask; rest != 0; rest &= rest - 1) {
-    const int warp = std::countr_zero(rest);
-    for (int other = 0; other < kMaxWarps; ++other) joined[other] = std::max(joined[other], known_[warp][other]);
+    const auto warp = static_cast<std::size_t>(std::countr_zero(rest));
+    join(joined, known_[warp]);
     joined[warp] = time_;
   }
   for (std::uint32_t rest = warp_mask; rest != 0; rest &= rest - 1) {
-    std::memcpy(known_[std::countr_zero(rest)], joined, sizeof joined);
+    known_[static_cast<std::size_t>(std::countr_zero(rest))] = joined;
   }
   ++time_;
 }
 
 void SharedMemory::release(int warp, Knowledge& knowledge) {
-  for (int other = 0; other < kMaxWarps; ++other)
-    knowledge[static_cast<std::size_t>(other)] =
-        std::max(knowledge[static_cast<std::size_t>(other)], known_[warp][other]);
+  join(knowledge, known_[static_cast<std::size_t>(warp)]);
   release_landed(warp, knowledge);
 }
 
@@ -128,8 +129,7 @@ void SharedMemory::release_landed(int warp, Knowledge& knowledge) {
 }
 
 void SharedMemory::acquire(int warp, const Knowledge& knowledge) {
-  for (int other = 0; other < kMaxWarps; ++other)
-    known_[warp][other] = std::max(known_[warp][other], knowledge[static_cast<std::size_t>(other)]);
+  join(known_[static_cast<std::size_t>(warp)], knowledge);
 }
 
 }  // namespace duet::emulator

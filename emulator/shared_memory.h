@@ -22,6 +22,12 @@ inline constexpr std::uint32_t kSmemBase = 1024;  // what smem_base() returns
 inline constexpr int kMaxWarps = 32;
 // For each warp, the time up to which its accesses are ordered before what one does who has this knowledge.
 using Knowledge = std::array<std::uint32_t, kMaxWarps>;
+// Takes over what `other` knows as well.
+void join(Knowledge& knowledge, const Knowledge& other);
+
+// Where the hardware's permutation of 128 bytes, of tiles and of the operands of warpgroup products, puts an address:
+// bits 4 to 6 are flipped by bits 7 to 9.
+constexpr std::uint32_t permuted_128(std::uint32_t addr) { return addr ^ (addr >> 7 & 7) << 4; }
 
 class SharedMemory {
  public:
@@ -65,14 +71,16 @@ class SharedMemory {
   FaultKind write_range(std::uint32_t addr, std::uint32_t bytes, int warp, Content content);
   // The readers that no barrier orders before what `warp` does now.
   std::uint32_t unordered_readers(const Cell& cell, int warp) const;
-  bool ordered(int other, std::uint32_t time, int warp) const { return other == warp || known_[warp][other] >= time; }
+  bool ordered(int other, std::uint32_t time, int warp) const {
+    return other == warp || known_[static_cast<std::size_t>(warp)][static_cast<std::size_t>(other)] >= time;
+  }
   Cell* cells_at(std::uint32_t addr) { return cells_.data() + (addr - kSmemBase) / 4; }
 
   std::vector<std::byte> bytes_;
   std::vector<Cell> cells_;
   std::uint32_t size_ = 0;
   std::uint32_t time_ = 1;
-  std::uint32_t known_[kMaxWarps][kMaxWarps] = {};
+  std::array<Knowledge, kMaxWarps> known_{};
   int conflicting_warp_ = -1;
 };
 

@@ -4,6 +4,7 @@
 
 #include "emulator/intrinsics_host.h"
 #include "emulator/sanitizer.h"
+#include "emulator/shared_memory.h"
 
 namespace duet::emulator {
 namespace {
@@ -125,7 +126,7 @@ std::uint32_t wgmma_chunk_address(std::uint64_t descriptor, int row, int chunk) 
   const std::uint32_t address = field(0) + static_cast<std::uint32_t>(row / 8) * field(32) +
                                 static_cast<std::uint32_t>(row % 8) * kRowBytes +
                                 static_cast<std::uint32_t>(chunk) * 16;
-  return address ^ (address >> 7 & 7) << 4;
+  return permuted_128(address);
 }
 
 DUET_NO_SANITIZE float dot_chunk(bool bf16, const std::byte* a, const std::byte* b) {

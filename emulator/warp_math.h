@@ -33,8 +33,7 @@ struct WgmmaOperands {
   std::uint64_t a = 0, b = 0;  // descriptors (templates/device/wgmma.cuh)
 };
 
-// Shared memory's address of chunk `chunk` (0 or 1: 8 of the 16 elements) of a row of an operand: the hardware permutes
-// addresses, bits 4 to 6 by bits 7 to 9.
+// Shared memory's address of chunk `chunk` (0 or 1: 8 of the 16 elements) of a row of an operand.
 std::uint32_t wgmma_chunk_address(std::uint64_t descriptor, int row, int chunk);
 // The product of two rows of 8 elements.
 float dot_chunk(bool bf16, const std::byte* a, const std::byte* b);
