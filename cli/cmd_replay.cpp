@@ -6,7 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -15,7 +15,6 @@
 #include "cli/command.h"
 #include "cli/data_files.h"
 #include "cli/interrupt.h"
-#include "codegen/calibration.h"
 #include "tuner/elapsed.h"
 #include "tuner/recorded_problems.h"
 #include "tuner/replay.h"
@@ -37,7 +36,6 @@ struct ReplayFlags {
   std::filesystem::path traces;
   std::string predict;
 };
-constexpr const char* kShipped = "shipped";
 
 void add_flags(CLI::App& command, ReplayFlags& flags) {
   std::vector<std::string> names{kAll};
@@ -58,9 +56,10 @@ void add_flags(CLI::App& command, ReplayFlags& flags) {
                   "spends the budget")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--predict", flags.predict,
-                     "Strategies also see what the cost model expects, as in tuning, where a space is of kernels (as "
-                     "`duet spaces export` names files and folders): shipped, or a calibration file");
+  command.add_option(
+      "--predict", flags.predict,
+      "Strategies also see what the cost model expects, as in tuning, where a space is of kernels (as "
+      "`duet spaces export` names files and folders): shipped, a calibration file, or none for the bare formula");
   command.add_option("--traces", flags.traces, "File for every trial, one JSON line a run");
   command.footer("Example: duet replay gemm.csv.gz conv.csv.gz --strategy all --repeats 8");
 }
@@ -185,8 +184,7 @@ void print_tables(const ReplayFlags& flags, const std::vector<ReplayResult>& res
   }
   fmt::print(
       "budget: trials that random search needs; at 5% of the space and found: slower than the optimum, median and "
-      "worst; "
-      "score: 0 is random search, 1 the optimum at once ({} repeats)\n",
+      "worst; score: 0 is random search, 1 the optimum at once ({} repeats)\n",
       flags.repeats);
 }
 
@@ -207,13 +205,19 @@ void write_traces(const std::filesystem::path& path, const std::vector<ReplayRes
   publish_file(path, lines);
 }
 
+// Nothing where the folder's name is no device's.
+std::optional<DeviceSpec> recorded_device(const std::filesystem::path& space) {
+  try {
+    return device_of_folder(absolute(space).parent_path(), data_dir() / "devices");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 void add_predictions(ReplayedSpace& space, const std::filesystem::path& path, const std::string& calibration) {
-  const auto calibrate = [&](DeviceSpec& device) {
-    device = calibrated(device);
-    if (calibration != kShipped)
-      device.calibration = std::make_shared<const Calibration>(load_calibration(calibration));
-  };
-  if (!predict_points(space, absolute(path).parent_path(), data_dir() / "devices", calibrate))
+  std::optional<DeviceSpec> device = recorded_device(path);
+  if (device) device->calibration = chosen_calibration(calibration, device->arch);
+  if (!device || !predict_points(space, *device))
     fmt::print(stderr, "replay: {} is no space of kernels that Duet recorded: nothing is predicted\n", path.string());
 }
 

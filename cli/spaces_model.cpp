@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/calibrated.h"
 #include "cli/data_files.h"
 #include "cli/spaces_commands.h"
 #include "cli/version.h"
@@ -17,12 +19,11 @@
 namespace duet {
 namespace {
 
-constexpr const char* kNoCalibration = "none";
 constexpr double kPercent = 100;
 
 struct JudgeFlags {
   std::vector<std::filesystem::path> folders;
-  std::string calibration;
+  std::string calibration = kShippedCalibration;
   int least = kLeastJudged;
   bool by_space = false;
 };
@@ -74,14 +75,6 @@ void fit_spaces(const std::vector<std::filesystem::path>& folders, const std::fi
   fmt::print("wrote {}\n", output.string());
 }
 
-// What `judge` predicts with: the file named, the one that ships for the architecture, or the formula alone.
-Calibration chosen_calibration(const std::string& asked, const std::string& arch) {
-  if (asked == kNoCalibration) return {};
-  if (!asked.empty()) return load_calibration(asked);
-  const std::filesystem::path shipped = find_calibration(data_dir() / "calibration", arch);
-  return shipped.empty() ? Calibration{} : load_calibration(shipped);
-}
-
 nlohmann::json family_json(const FamilyJudgement& j) {
   return {{"family", j.family},
           {"spaces", j.spaces},
@@ -120,7 +113,8 @@ void print_families(std::span<const FamilyJudgement> families, int least) {
 
 void judge(const JudgeFlags& flags, const GlobalFlags& global) {
   const std::vector<RecordedSpaces> folders = read_spaces_folders(flags.folders);
-  const Calibration calibration = chosen_calibration(flags.calibration, folders.front().device.arch);
+  const std::shared_ptr<const Calibration> chosen = chosen_calibration(flags.calibration, folders.front().device.arch);
+  const Calibration calibration = chosen == nullptr ? Calibration{} : *chosen;
   const auto factors = [&](std::string_view family) {
     const FamilyCalibration* found = calibration.find(family);
     return found == nullptr ? CostFactors{} : found->factors;
@@ -170,8 +164,10 @@ void add_spaces_judge(CLI::App& spaces, const GlobalFlags& global) {
   auto flags = std::make_shared<JudgeFlags>();
   command->add_option("folders", flags->folders, "Folders of one device each, as `duet spaces export` writes them")
       ->required();
-  command->add_option("--calibration", flags->calibration,
-                      "File to predict with, or none for the bare formula (default: the one that ships)");
+  command
+      ->add_option("--calibration", flags->calibration,
+                   "What to predict with: shipped, a calibration file, or none for the bare formula")
+      ->capture_default_str();
   command->add_option("--least", flags->least, "Timed candidates that a space must have to be judged")
       ->capture_default_str()
       ->check(CLI::Range(2, 1000000));

@@ -158,11 +158,8 @@ RecordedSpaces read_recorded_spaces(const fs::path& folder, const fs::path& devi
   return spaces;
 }
 
-bool predict_points(ReplayedSpace& space, const fs::path& folder, const fs::path& devices,
-                    const std::function<void(DeviceSpec&)>& calibrate) {
+bool predict_points(ReplayedSpace& space, const DeviceSpec& device) {
   try {
-    DeviceSpec device = device_of_folder(folder, devices);
-    calibrate(device);
     const KernelSpec spec = parse_problem(space.name);
     check_parameters(space, family_name(spec));
     const KernelTraffic traffic = kernel_traffic(spec);

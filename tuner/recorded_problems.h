@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -49,10 +48,8 @@ DeviceSpec device_of_folder(const std::filesystem::path& folder, const std::file
 // Throws Error(input) when nothing can be read.
 RecordedSpaces read_recorded_spaces(const std::filesystem::path& folder, const std::filesystem::path& devices);
 
-// Gives every configuration of a space the time that the cost model expects on the device of `folder`, with the
-// device's calibration, as a tuning run does. False, and nothing changed, where the space is none of ours: its name is
-// no problem's, the folder's no device's, or its parameters are no tile's.
-bool predict_points(ReplayedSpace& space, const std::filesystem::path& folder, const std::filesystem::path& devices,
-                    const std::function<void(DeviceSpec&)>& calibrate);
+// Gives every configuration of a space the time that the cost model expects on `device`, as a tuning run does. False,
+// and nothing changed, where the space is none of ours: its name is no problem's, or its parameters are no tile's.
+bool predict_points(ReplayedSpace& space, const DeviceSpec& device);
 
 }  // namespace duet

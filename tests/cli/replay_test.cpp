@@ -58,5 +58,26 @@ TEST_F(Replay, RefusesWhatIsNoSpace) {
   expect_exit(3, {"replay", "space.csv.gz", "--repeats", "1", "--traces", "no/such/folder/t.jsonl"});
 }
 
+// A calibration that cannot be read stops the command; a space that is of no kernel is only left without predictions.
+TEST_F(Replay, PredictsSpacesOfKernels) {
+  const std::string kernels = std::string(DUET_SOURCE_DIR) +
+                              "/results/spaces/NVIDIA_H100_80GB_HBM3_sm_90_132_SMs_1980_MHz,_700_W,_driver_13000/" +
+                              "gemm_f16_m=77_n=1536_k=512_layer_norm_bias.csv.gz";
+  const auto score = [&](const Arguments& predict) {
+    Arguments arguments{"replay", kernels, "--repeats", "10", "--json"};
+    arguments.insert(arguments.end(), predict.begin(), predict.end());
+    return expect_json(arguments).at("results").at(0).at("score").get<double>();
+  };
+  const double shipped = score({"--predict", "shipped"});
+  EXPECT_GT(shipped, score({"--predict", "none"}));
+  EXPECT_GT(shipped, score({}));
+  EXPECT_NE(expect_exit(3, {"replay", kernels, "--predict", "absent.yaml"}).err.find("absent.yaml"), std::string::npos);
+  write("c.yaml", "duet_calibration: 1\narch: sm_90\nfamilies: {gemm: 1}\n");
+  EXPECT_NE(expect_exit(3, {"replay", kernels, "--predict", "c.yaml"}).err.find("c.yaml:1: 'date' is missing"),
+            std::string::npos);
+  EXPECT_NE(expect_exit(0, {"replay", "space.csv.gz", "--repeats", "1", "--predict", "shipped"}).err.find("predicted"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace duet
