@@ -4,7 +4,8 @@
 // scores never leave registers, where the accumulator layout of the first product is the operand layout of the second.
 // Where queries are too few to keep the tensor cores busy, sets of warps hold the same queries and share the keys of
 // every step; the first set then joins the outputs of all.
-// K and V arrive by cp.async in groups of their own, so that scores are computed while V is still on its way.
+// K arrives a step ahead of V by cp.async: the first scores are computed while V is still on its way, and each step's
+// while the softmax of the step before is.
 #pragma once
 
 #include "templates/attention_config.h"
@@ -32,6 +33,7 @@ struct AttentionShape {
   static constexpr int kSets = kConfig.tile.warps_kv;
   static constexpr int kWarpKv = kConfig.warp_kv();  // keys of a step that one set takes
   static constexpr int kStages = kConfig.tile.stages;
+  static constexpr bool kScoresAhead = kConfig.scores_ahead();
   static constexpr int kChunks = kConfig.padded_head_dim() / kChunkElements;
   static constexpr int kHeadSteps = kConfig.padded_head_dim() / kMmaK;  // k steps of Q K^T
   static constexpr int kHeadTiles = kConfig.padded_head_dim() / kMmaN;  // columns of fragments of the output
@@ -53,8 +55,10 @@ template <class Shape>
 DUET_DEVICE AttentionPlace attention_place(const AttentionParams& params, const GridBlock& block) {
   AttentionPlace place;
   place.lane = thread_index() % 32;
-  place.warp_row = thread_index() / 32 % Shape::kWarps * kMmaM;
-  place.set = thread_index() / 32 / Shape::kWarps;
+  // Of one set the compiler would not know that its number is 0, and work out the place of every ldmatrix by itself.
+  const int warp = thread_index() / 32;
+  place.set = Shape::kSets > 1 ? warp / Shape::kWarps : 0;
+  place.warp_row = (Shape::kSets > 1 ? warp % Shape::kWarps : warp) * kMmaM;
   place.warp_key = place.set * Shape::kWarpKv;
   place.query0 = block.x * Shape::kBlockQ;
   place.head = block.y;
@@ -89,17 +93,15 @@ class AttentionLoader {
     load_tile<Shape::kBlockQ, Shape::kChunks, Shape::kThreads>(q_tile(), q_, place_.query0, 0);
   }
 
-  // Starts the copies of one step as two groups, K (with the mask) and V; both are empty past the last step.
-  DUET_DEVICE void load_step(int block, int slot) const {
-    const int key0 = block * Shape::kBlockKv;
-    const bool exists = block < place_.kv_blocks;
-    if (exists) {
-      load_tile<Shape::kBlockKv, Shape::kChunks, Shape::kThreads>(k_tile(slot), k_, key0, 0);
-      if constexpr (Shape::kPadding) load_mask(mask(slot), key0);
-    }
-    cp_async_commit();
-    if (exists) load_tile<Shape::kBlockKv, Shape::kChunks, Shape::kThreads>(v_tile(slot), v_, key0, 0);
-    cp_async_commit();
+  // Starts the copies of a step's K, or of its V and mask; none past the last step.
+  DUET_DEVICE void load_k(int step, int slot) const {
+    if (step >= place_.kv_blocks) return;
+    load_tile<Shape::kBlockKv, Shape::kChunks, Shape::kThreads>(k_tile(slot), k_, step * Shape::kBlockKv, 0);
+  }
+  DUET_DEVICE void load_v(int step, int slot) const {
+    if (step >= place_.kv_blocks) return;
+    load_tile<Shape::kBlockKv, Shape::kChunks, Shape::kThreads>(v_tile(slot), v_, step * Shape::kBlockKv, 0);
+    if constexpr (Shape::kPadding) load_mask(mask(slot), step * Shape::kBlockKv);
   }
 
  private:
@@ -201,6 +203,8 @@ class OnlineSoftmax {
 template <class Shape>
 class AttentionWarp {
  public:
+  using Scores = float[1][Shape::kKeyTiles][4];  // (16, warp_kv)
+
   DUET_DEVICE AttentionWarp(const AttentionParams& params, const AttentionPlace& place)
       : params_(params), place_(place), softmax_(params.scale) {
     clear_accumulators(out_);
@@ -224,26 +228,32 @@ class AttentionWarp {
     return !Shape::kCausal || first <= place_.query0 + place_.warp_row + kMmaM - 1;
   }
 
-  // scores = Q K^T of the warp's keys of a step, masked, then the weights of the softmax.
-  DUET_DEVICE void score(SmemAddr k_tile, SmemAddr mask, int key0) {
-    clear_accumulators(scores_);
+  // scores = Q K^T of the warp's keys of a step.
+  DUET_DEVICE void score(Scores& scores, SmemAddr k_tile) const {
+    clear_accumulators(scores);
     DUET_UNROLL
     for (int step = 0; step < Shape::kHeadSteps; ++step) {
       u32 b[Shape::kKeyTiles][2];  // (warp_kv, 16)
       load_b<Shape::kKeyTiles, Shape::kChunks>(b, k_tile, place_.warp_key, step, place_.lane);
       const u32 a[1][4] = {{q_[step][0], q_[step][1], q_[step][2], q_[step][3]}};  // (16, 16)
-      mma_tile<Shape::kDtype>(scores_, a, b);
+      mma_tile<Shape::kDtype>(scores, a, b);
     }
-    apply_mask(mask + static_cast<u32>(place_.warp_key * 4), key0 + place_.warp_key);
-    softmax_.update(scores_, out_);
+  }
+
+  // Turns a step's scores into weights of the softmax. `last`: no step follows.
+  DUET_DEVICE void weigh(Scores& scores, SmemAddr mask, int key0, bool last) {
+    if (Shape::kPadding || Shape::kCausal || last) {
+      apply_mask(scores, mask + static_cast<u32>(place_.warp_key * 4), key0 + place_.warp_key);
+    }
+    softmax_.update(scores, out_);
   }
 
   // out += P V. Two neighbouring accumulator fragments of P are one operand fragment.
-  DUET_DEVICE void accumulate(SmemAddr v_tile) {
+  DUET_DEVICE void accumulate(const Scores& weights, SmemAddr v_tile) {
     DUET_UNROLL
     for (int step = 0; step < Shape::kKeySteps; ++step) {
-      const float(&left)[4] = scores_[0][2 * step];
-      const float(&right)[4] = scores_[0][2 * step + 1];
+      const float(&left)[4] = weights[0][2 * step];
+      const float(&right)[4] = weights[0][2 * step + 1];
       const u32 a[1][4] = {{pack2<Shape::kDtype>(left[0], left[1]), pack2<Shape::kDtype>(left[2], left[3]),
                             pack2<Shape::kDtype>(right[0], right[1]), pack2<Shape::kDtype>(right[2], right[3])}};
       u32 b[Shape::kHeadTiles][2];  // (16, head_dim)
@@ -299,14 +309,15 @@ class AttentionWarp {
     sync_warp();
     u16* out = static_cast<u16*>(params_.out) + place_.batch * params_.o_batch_stride + place_.head * Shape::kHeadDim;
     constexpr int kHeadChunks = Shape::kHeadDim / kChunkElements;
-    for (int i = place_.lane; i < kMmaM * kHeadChunks; i += 32) {
-      const int row = place_.warp_row + i / kHeadChunks;
-      const int chunk = i % kHeadChunks;
-      const int query = place_.query0 + row;
-      if (query < params_.queries) {
-        st_global_vec16(out + static_cast<i64>(query) * params_.ldo + chunk * kChunkElements,
-                        ld_shared_vec16(tile + tile_offset<Shape::kChunks>(row, chunk)));
-      }
+    DUET_UNROLL
+    for (int i = 0; i < ceil_div(kMmaM * kHeadChunks, 32); ++i) {
+      const int vector = i * 32 + place_.lane;
+      const int row = place_.warp_row + vector / kHeadChunks;
+      const int chunk = vector % kHeadChunks;
+      const bool valid = vector < kMmaM * kHeadChunks && place_.query0 + row < params_.queries;
+      const Vec16 values = ld_shared_vec16(tile + tile_offset<Shape::kChunks>(valid ? row : place_.warp_row, chunk));
+      u16* row_out = out + static_cast<i64>(place_.query0 + row) * params_.ldo;
+      st_global_vec16_if(valid, row_out + chunk * kChunkElements, values);
     }
   }
 
@@ -318,7 +329,7 @@ class AttentionWarp {
   }
 
   // Masked scores become -inf. Only the last step of a sequence, the diagonal and padding masks have any.
-  DUET_DEVICE void apply_mask(SmemAddr mask, int key0) {
+  DUET_DEVICE void apply_mask(Scores& scores, SmemAddr mask, int key0) const {
     const bool ragged = key0 + Shape::kWarpKv > params_.keys;
     const bool diagonal = Shape::kCausal && key0 + Shape::kWarpKv - 1 > place_.query0 + place_.warp_row;
     if (!Shape::kPadding && !ragged && !diagonal) return;
@@ -331,8 +342,8 @@ class AttentionWarp {
         const int key = key0 + key_in_tile;
         bool hidden = key >= params_.keys;
         if constexpr (Shape::kPadding) hidden = hidden || ld_shared_u32(mask + static_cast<u32>(key_in_tile * 4)) == 0;
-        if (hidden || (Shape::kCausal && key > query)) scores_[0][j][column] = minus_infinity();
-        if (hidden || (Shape::kCausal && key > query + 8)) scores_[0][j][column + 2] = minus_infinity();
+        if (hidden || (Shape::kCausal && key > query)) scores[0][j][column] = minus_infinity();
+        if (hidden || (Shape::kCausal && key > query + 8)) scores[0][j][column + 2] = minus_infinity();
       }
     }
   }
@@ -340,9 +351,8 @@ class AttentionWarp {
   const AttentionParams& params_;
   const AttentionPlace& place_;
   OnlineSoftmax<Shape> softmax_;
-  u32 q_[Shape::kHeadSteps][4];           // (16, head_dim)
-  float scores_[1][Shape::kKeyTiles][4];  // (16, warp_kv)
-  float out_[1][Shape::kHeadTiles][4];    // (16, head_dim)
+  u32 q_[Shape::kHeadSteps][4];         // (16, head_dim)
+  float out_[1][Shape::kHeadTiles][4];  // (16, head_dim)
 };
 
 // Joins the sets' outputs in the first, in the order of the sets. False in the warps that have nothing left to do.
@@ -359,34 +369,104 @@ DUET_DEVICE bool join_sets(AttentionWarp<Shape>& warp, const AttentionPlace& pla
   return true;
 }
 
+// Passes over the keys. K and V of a step lie in the slot of its number modulo the stages; a slot's K is free once the
+// step's scores are computed, its V once they have weighed it.
+template <class Shape>
+class AttentionPass {
+ public:
+  DUET_DEVICE AttentionPass(const AttentionLoader<Shape>& loader, const AttentionPlace& place,
+                            AttentionWarp<Shape>& warp)
+      : loader_(loader), place_(place), warp_(warp) {}
+
+  // Q with the first K, then as many steps as there are stages, each K with the V of the step before.
+  DUET_DEVICE void begin() {
+    loader_.load_q();
+    loader_.load_k(0, 0);
+    cp_async_commit();
+    DUET_UNROLL
+    for (int step = 0; step < Shape::kStages - 1; ++step) {
+      loader_.load_k(step + 1, step + 1);
+      loader_.load_v(step, step);
+      cp_async_commit();
+    }
+  }
+
+  DUET_DEVICE void run() {
+    Scores scores, next_scores;
+    cp_async_wait<Shape::kStages - 1>();
+    sync_block<Shape::kThreads>();
+    warp_.load_queries(loader_.q_tile());
+    if (warp_.sees(0)) warp_.score(scores, loader_.k_tile(0));
+    // Two steps a turn: the scores then need not be copied from one array to the other.
+    DUET_NO_UNROLL
+    while (step_ + 1 < place_.kv_blocks) {
+      advance(scores, next_scores);
+      if (step_ + 1 >= place_.kv_blocks) {
+        copy(next_scores, scores);
+        break;
+      }
+      advance(next_scores, scores);
+    }
+    await_step();
+    add(scores, true);
+  }
+
+ private:
+  using Scores = typename AttentionWarp<Shape>::Scores;
+
+  // The V of a step and the K of the next are readable, and what the step before read is free.
+  DUET_DEVICE void await_step() const {
+    cp_async_wait<Shape::kStages - 2>();
+    sync_block<Shape::kThreads>();
+  }
+
+  // Takes in a step, whose scores are known, and leaves those of the next.
+  DUET_DEVICE void advance(Scores& scores, Scores& next_scores) {
+    const int next_slot = slot_ + 1 < Shape::kStages ? slot_ + 1 : 0;
+    await_step();
+    loader_.load_k(step_ + Shape::kStages, slot_);
+    loader_.load_v(step_ + Shape::kStages - 1, slot_ > 0 ? slot_ - 1 : Shape::kStages - 1);
+    cp_async_commit();
+    const bool sees_next = !Shape::kCausal || warp_.sees((step_ + 1) * Shape::kBlockKv);
+    if (Shape::kScoresAhead && sees_next) warp_.score(next_scores, loader_.k_tile(next_slot));
+    add(scores, false);
+    if (!Shape::kScoresAhead && sees_next) warp_.score(next_scores, loader_.k_tile(next_slot));
+    ++step_;
+    slot_ = next_slot;
+  }
+
+  DUET_DEVICE void add(Scores& scores, bool last) {
+    const int key0 = step_ * Shape::kBlockKv;
+    if ((Shape::kCausal || last) && !warp_.sees(key0)) return;
+    warp_.weigh(scores, loader_.mask(slot_), key0, last);
+    warp_.accumulate(scores, loader_.v_tile(slot_));
+  }
+
+  static DUET_DEVICE void copy(const Scores& from, Scores& to) {
+    DUET_UNROLL
+    for (int j = 0; j < Shape::kKeyTiles; ++j) {
+      DUET_UNROLL
+      for (int e = 0; e < 4; ++e) to[0][j][e] = from[0][j][e];
+    }
+  }
+
+  const AttentionLoader<Shape>& loader_;
+  const AttentionPlace& place_;
+  AttentionWarp<Shape>& warp_;
+  int step_ = 0, slot_ = 0;
+};
+
 template <class Config>
 DUET_DEVICE void attention(const AttentionParams& params, const GridBlock& block = launched_block()) {
   using Shape = AttentionShape<Config>;
   const AttentionPlace place = attention_place<Shape>(params, block);
   const AttentionLoader<Shape> loader(params, place, smem_base());
+  AttentionWarp<Shape> warp(params, place);
+  AttentionPass<Shape> pass(loader, place, warp);
   wait_for_predecessor();
   release_successor();
-  loader.load_q();  // part of the first K's group
-  DUET_UNROLL
-  for (int step = 0; step < Shape::kStages - 1; ++step) loader.load_step(step, step);
-
-  AttentionWarp<Shape> warp(params, place);
-  int slot = 0;
-  DUET_NO_UNROLL
-  for (int step = 0; step < place.kv_blocks; ++step) {
-    const int key0 = step * Shape::kBlockKv;
-    // Stages - 1 steps of two groups are in flight: all but this step's K may stay so.
-    cp_async_wait<2 * (Shape::kStages - 1) - 1>();
-    sync_block<Config::value.threads()>();  // K is readable, and the slot of the step before is free
-    loader.load_step(step + Shape::kStages - 1, slot > 0 ? slot - 1 : Shape::kStages - 1);
-    if (step == 0) warp.load_queries(loader.q_tile());
-    if (warp.sees(key0)) warp.score(loader.k_tile(slot), loader.mask(slot), key0);
-
-    cp_async_wait<2 * (Shape::kStages - 1)>();  // one step more in flight, all but this step's V
-    sync_block<Config::value.threads()>();
-    if (warp.sees(key0)) warp.accumulate(loader.v_tile(slot));
-    slot = slot + 1 < Shape::kStages ? slot + 1 : 0;
-  }
+  pass.begin();
+  pass.run();
   if (join_sets<Shape>(warp, place, loader.k_tile(0))) warp.store(loader.q_tile());
 }
 

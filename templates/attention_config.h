@@ -44,6 +44,12 @@ struct AttentionConfig {
     const int d = padded_head_dim();
     return d / 4 + d / 2 + warp_kv() / 2 + warp_kv() / 4 + (d > warp_kv() ? d : warp_kv()) / 4 + 56 + copy_registers();
   }
+  // Whether a warp has registers for the next step's scores too: tensor cores then work on them while the softmax of
+  // this step's is computed, which otherwise wait for each other.
+  constexpr bool scores_ahead() const {
+    const int registers = register_estimate() + warp_kv() / 2;
+    return registers <= 255 && registers * threads() <= 65536;
+  }
 
   // ---- shared memory, in this order: queries (then the output on its way out), stages of K, V and mask
   constexpr int q_bytes() const { return block_q() * padded_head_dim() * 2; }

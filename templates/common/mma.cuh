@@ -1,6 +1,7 @@
 // Operand fragments of the tensor-core product m16n8k16, from tiles in shared memory (common/tile.cuh) by ldmatrix.
 //
-// One k step is 16 elements, two chunks. Each function loads one warp's part of a tile for one k step.
+// One k step is 16 elements, two chunks. Each function loads one warp's part of a tile for one k step; row0 is a
+// multiple of 8.
 #pragma once
 
 #include "templates/common/tile.cuh"
@@ -17,7 +18,7 @@ template <int kM, int kChunks>
 DUET_DEVICE void load_a(u32 (&a)[kM][4], SmemAddr tile, int row0, int k_step, int lane) {
   DUET_UNROLL
   for (int i = 0; i < kM; ++i) {
-    ldmatrix_x4(a[i], tile + tile_offset<kChunks>(row0 + i * kMmaM + lane % 16, k_step * 2 + lane / 16));
+    ldmatrix_x4(a[i], tile + tile_offset_from<kChunks>(row0 + i * kMmaM, lane % 16, k_step * 2 + lane / 16));
   }
 }
 
@@ -40,7 +41,7 @@ DUET_DEVICE void load_b(u32 (&b)[kN][2], SmemAddr tile, int row0, int k_step, in
   for (int j = 0; j < kN; j += 2) {
     const int upper = j + 1 < kN ? lane / 16 * 8 : 0;
     u32 r[4];
-    ldmatrix_x4(r, tile + tile_offset<kChunks>(row0 + j * kMmaN + lane % 8 + upper, k_step * 2 + lane / 8 % 2));
+    ldmatrix_x4(r, tile + tile_offset_from<kChunks>(row0 + j * kMmaN, lane % 8 + upper, k_step * 2 + lane / 8 % 2));
     set_b_pair(b, j, r);
   }
 }
@@ -53,7 +54,7 @@ DUET_DEVICE void load_b_transposed(u32 (&b)[kN][2], SmemAddr tile, int column0, 
   for (int j = 0; j < kN; j += 2) {
     const int upper = j + 1 < kN ? lane / 16 : 0;
     u32 r[4];
-    ldmatrix_x4_trans(r, tile + tile_offset<kChunks>(k_step * kMmaK + lane % 16, column0 / kMmaN + j + upper));
+    ldmatrix_x4_trans(r, tile + tile_offset_from<kChunks>(k_step * kMmaK, lane % 16, column0 / kMmaN + j + upper));
     set_b_pair(b, j, r);
   }
 }
