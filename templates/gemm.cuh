@@ -148,8 +148,7 @@ DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, c
     if (!split.is_last()) return;
     const auto sums_of = [&](int row) { return Shape::kSumsRows ? split.row_sums(row) : statistics.total(row); };
     const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);
-    for_each_group<Shape>(place,
-                          [&](const Group& group) { epilogue.finish(group, split.sum(group), norms, row_sums); });
+    split.for_each_sum([&](const Group& group, const Float8& sum) { epilogue.finish(group, sum, norms, row_sums); });
   } else {
     const auto sums_of = [&](int row) { return statistics.total(row); };
     const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);

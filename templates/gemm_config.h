@@ -125,6 +125,8 @@ struct GemmConfig {
   // C leaves a warp in groups of two fragments of 16 rows and 8 columns, one chunk of 8 columns a lane; how many of
   // them a thread finishes.
   constexpr int groups_per_thread() const { return ceil_div(warp_m() / 16 * ceil_div(warp_n() / 8, 2), tile.warps_k); }
+  // Split-K: what the last block of a tile reads of one split's partial sums, of one group of every thread.
+  constexpr int split_group_bytes() const { return math_threads() * 32; }
   // The residual's chunks, filled while the products run: their latency is hidden. Each thread reads what it copied.
   constexpr int residual_offset() const { return pipeline_bytes(); }
   constexpr int residual_bytes() const { return op.residual ? groups_per_thread() * math_threads() * 16 : 0; }
@@ -175,6 +177,8 @@ struct GemmConfig {
   RULE((c).tile.block_k % (16 * (c).tile.warps_k) == 0, "block_k must be a multiple of 16 * warps_k")         \
   RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                               \
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
+  RULE((c).tile.split_k == 1 || (c).split_group_bytes() <= (c).pipeline_bytes(),                              \
+       "with split_k, the stages must hold the partial sums of a group of every thread")                      \
   RULE((c).tile.loader >= kLoaderThreads && (c).tile.loader <= kLoaderWgmmaTransposed,                        \
        "loader must be 1 (threads), 2 (tensor memory accelerator), 3 or 4 (with warpgroup products)")         \
   RULE(!(c).tma() || ((c).op.a == GemmA::rows && (c).op.b == GemmB::n_by_k && (c).op.constant_b),             \

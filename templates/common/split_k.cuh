@@ -20,7 +20,7 @@ class SplitK {
 
  public:
   DUET_DEVICE SplitK(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
-      : place_(place), flag_(smem + Shape::kConfig.flag_offset()) {
+      : place_(place), stages_(smem), flag_(smem + Shape::kConfig.flag_offset()) {
     workspace_ = params.workspace + place.tile * Shape::kSplits * kPartialFloats;
     counter_ = params.counters + place.tile;
   }
@@ -47,27 +47,21 @@ class SplitK {
     return arrive_last(counter_, Shape::kSplits, flag_, [] { sync_math<Shape>(); });
   }
 
-  // A group of this thread over all splits, whose loads are all on their way before the first is waited for.
-  DUET_DEVICE Float8 sum(const Group& group) const {
-    Float8 total = splat8(0.0f);
+  // Calls use(group, sum) for every group that this warp's set finishes, its sum over all splits in their order. The
+  // parts come through the stages, which are free, all at once: into registers they would come a few at a time, each
+  // few waited for.
+  template <class Use>
+  DUET_DEVICE void for_each_sum(Use use) const {
     DUET_UNROLL
-    for (int first = 0; first < Shape::kSplits; first += kSplitsAtOnce) {
-      Vec16 parts[kSplitsAtOnce][2] = {};
+    for (int first = 0; first < Group::kSlots; first += kBatch) {
+      Float8 totals[kBatch];
       DUET_UNROLL
-      for (int split = 0; split < kSplitsAtOnce; ++split) {
-        if (first + split >= Shape::kSplits) continue;
-        const float* partial = workspace_ + (first + split) * kPartialFloats;
-        DUET_UNROLL
-        for (int side = 0; side < 2; ++side) {
-          if (group.has(side)) parts[split][side] = ld_global_coherent_vec16(partial + offset(group, side));
-        }
-      }
+      for (int split = 0; split < Shape::kSplits; split += kRound) add_round(totals, first, split);
       DUET_UNROLL
-      for (int split = 0; split < kSplitsAtOnce; ++split) {
-        if (first + split < Shape::kSplits) total = add8(total, join_sides(parts[split][0], parts[split][1]));
+      for (int i = 0; i < kBatch; ++i) {
+        if (exists<Shape>(place_, first + i)) use(group_of<Shape>(place_, first + i), totals[i]);
       }
     }
-    return total;
   }
 
   DUET_DEVICE RowSums row_sums(int row) const {
@@ -80,7 +74,48 @@ class SplitK {
   }
 
  private:
-  static constexpr int kSplitsAtOnce = Shape::kSplits < 8 ? Shape::kSplits : 8;
+  // What fits the place of the stages: a group's parts of so many splits, and those of so many groups.
+  static constexpr int kFit = Shape::kConfig.pipeline_bytes() / Shape::kConfig.split_group_bytes();
+  static constexpr int kRound = Shape::kSplits < kFit ? Shape::kSplits : kFit;
+  static constexpr int kBatch = Group::kSlots < kFit / kRound ? Group::kSlots : kFit / kRound;
+
+  // Adds the parts of a round of splits to the sums of a batch of groups.
+  DUET_DEVICE void add_round(Float8 (&totals)[kBatch], int first_slot, int first_split) const {
+    for_each_part(first_slot, first_split, [&](const Group& group, int split, int i) {
+      const float* fragments = workspace_ + split * kPartialFloats;
+      DUET_UNROLL
+      for (int side = 0; side < 2; ++side) {
+        if (group.has(side)) cp_async<16>(address(split - first_split, i, side), fragments + offset(group, side), true);
+      }
+    });
+    cp_async_commit();
+    cp_async_wait<0>();  // a thread reads what it copied
+    for_each_part(first_slot, first_split, [&](const Group& group, int split, int i) {
+      Vec16 sides[2] = {};
+      DUET_UNROLL
+      for (int side = 0; side < 2; ++side) {
+        if (group.has(side)) sides[side] = ld_shared_vec16(address(split - first_split, i, side));
+      }
+      const Float8 part = join_sides(sides[0], sides[1]);
+      totals[i] = split == 0 ? part : add8(totals[i], part);
+    });
+  }
+
+  template <class Use>
+  DUET_DEVICE void for_each_part(int first_slot, int first_split, Use use) const {
+    DUET_UNROLL
+    for (int split = first_split; split < first_split + kRound; ++split) {
+      if (split >= Shape::kSplits) continue;
+      DUET_UNROLL
+      for (int i = 0; i < kBatch; ++i) {
+        if (exists<Shape>(place_, first_slot + i)) use(group_of<Shape>(place_, first_slot + i), split, i);
+      }
+    }
+  }
+
+  DUET_DEVICE SmemAddr address(int split, int i, int side) const {
+    return stages_ + static_cast<u32>((((split * kBatch + i) * 2 + side) * Shape::kThreads + thread_index()) * 16);
+  }
 
   // In floats: neighbouring threads 16 bytes apart.
   static DUET_DEVICE int offset(const Group& group, int side) {
@@ -88,7 +123,7 @@ class SplitK {
   }
 
   const GemmPlace& place_;
-  SmemAddr flag_;
+  SmemAddr stages_, flag_;
   float* workspace_;
   u32* counter_;
 };

@@ -37,14 +37,24 @@ struct TileGroup {
   DUET_DEVICE bool has_chunk(const GemmPlace& place) const { return has(place.lane % 2); }
 };
 
+// A set's slot holds a group; the last ones of some sets need not.
+template <class Shape>
+DUET_DEVICE TileGroup<Shape> group_of(const GemmPlace& place, int slot) {
+  return TileGroup<Shape>{Shape::kWarpsK > 1 ? slot * Shape::kWarpsK + place.warp_k : slot, slot};
+}
+template <class Shape>
+DUET_DEVICE bool exists(const GemmPlace& place, int slot) {
+  using Group = TileGroup<Shape>;
+  if (slot >= Group::kSlots) return false;
+  return Group::kCount % Shape::kWarpsK == 0 || group_of<Shape>(place, slot).index < Group::kCount;
+}
+
 // Calls use(group) for every group that this warp's set finishes.
 template <class Shape, class Use>
 DUET_DEVICE void for_each_group(const GemmPlace& place, Use use) {
-  using Group = TileGroup<Shape>;
   DUET_UNROLL
-  for (int slot = 0; slot < Group::kSlots; ++slot) {
-    const int index = Shape::kWarpsK > 1 ? slot * Shape::kWarpsK + place.warp_k : slot;
-    if (Group::kCount % Shape::kWarpsK == 0 || index < Group::kCount) use(Group{index, slot});
+  for (int slot = 0; slot < TileGroup<Shape>::kSlots; ++slot) {
+    if (exists<Shape>(place, slot)) use(group_of<Shape>(place, slot));
   }
 }
 
