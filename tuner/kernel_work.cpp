@@ -14,6 +14,7 @@ constexpr double kCopyOps = 5;           // addresses and the copy itself, of 16
 constexpr double kAttentionCopyOps = 6;  // the same with the head's columns
 constexpr double kCopyClocks = 18;       // that a warp spends on a copy of 16 bytes a lane
 constexpr double kRowPassOps = 6;        // one element on one pass over its row: conversion, sum, scale and shift
+constexpr int kAllBarriers = 16;         // of a block: reserved where the number of one is computed (ptxas -v, 13.0)
 constexpr double kSoftmaxOps = 8;        // scale, maximum, exponential, sum and conversion of one score
 
 int clamp_registers(double registers) { return static_cast<int>(std::clamp(registers, 32.0, 255.0)); }
@@ -160,6 +161,7 @@ KernelWork row_work(const RowShape& shape) {
   }
   work.block_clocks = 200 + threads / 4.0;
   work.estimated_registers = (shape.passes > 1 ? 46 : 24) + 8 * shape.cached_vectors;
+  if (shape.warps_per_row > 1 && shape.rows_per_block > 1) work.barriers = kAllBarriers;
   return work;
 }
 

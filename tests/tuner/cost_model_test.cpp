@@ -105,6 +105,29 @@ TEST(CostModel, OccupancyFollowsTheRules) {
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 80 * 1024), 2);   // shared memory
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 163 * 1024), 1);  // with the reserved kilobyte it just fits
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 164 * 1024), 0);
+  EXPECT_EQ(blocks_per_sm(device, 64, 32, 0, 2), 8);   // barriers: 16, one a block slot
+  EXPECT_EQ(blocks_per_sm(device, 64, 32, 0, 16), 1);  // all that a block may have
+  DeviceSpec doubled = device;
+  doubled.arch = "sm_90";
+  EXPECT_EQ(blocks_per_sm(doubled, 64, 32, 0, 16), 2);
+}
+
+// Teams of several warps wait at barriers whose number is computed, for which the compiler reserves all there are.
+TEST(CostModel, TeamsOfWarpsUseUpTheBarriers) {
+  EmbeddingSpec spec;
+  spec.params.batch = 1;
+  spec.params.tokens = 64;
+  spec.params.columns = spec.params.ld = 512;
+  spec.params.vocabulary = 1000;
+  const auto resident = [&](int warps_per_row, int rows_per_block) {
+    const EmbeddingTile tile{.warps_per_row = warps_per_row, .rows_per_block = rows_per_block, .cached_vectors = 1};
+    const KernelCandidate candidate = make_candidate(spec, tile, test_device());
+    EXPECT_EQ(candidate.infeasible, "");
+    return cost_inputs(candidate, {}, test_device()).blocks_per_sm;
+  };
+  EXPECT_EQ(resident(2, 2), 1);
+  EXPECT_GT(resident(2, 1), 8);  // the block is the team
+  EXPECT_GT(resident(1, 4), 8);  // a warp needs no barrier
 }
 
 TEST(CostModel, WhatDoesNotFitTakesForever) {
