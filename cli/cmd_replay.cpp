@@ -24,6 +24,9 @@ namespace duet {
 namespace {
 
 constexpr const char* kAll = "all";
+// Of --predict: no predictions; those of the formula without a calibration.
+constexpr const char* kNoPredictions = "none";
+constexpr const char* kBareFormula = "formula";
 // Where random search needs fewer trials than this, a score says little of a strategy.
 constexpr int kTellingTrials = 100;
 
@@ -34,7 +37,8 @@ struct ReplayFlags {
   std::uint64_t seed = 1;
   double min_gain = 0;
   std::filesystem::path traces;
-  std::string predict;
+  std::string predict = kShippedCalibration;
+  bool predict_asked = false;
 };
 
 void add_flags(CLI::App& command, ReplayFlags& flags) {
@@ -56,10 +60,16 @@ void add_flags(CLI::App& command, ReplayFlags& flags) {
                   "spends the budget")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option(
-      "--predict", flags.predict,
-      "Strategies also see what the cost model expects, as in tuning, where a space is of kernels (as "
-      "`duet spaces export` names files and folders): shipped, a calibration file, or none for the bare formula");
+  command
+      .add_option_function<std::string>(
+          "--predict",
+          [&flags](const std::string& asked) {
+            flags.predict = asked;
+            flags.predict_asked = true;
+          },
+          "What strategies see of the cost model, as in tuning, where a space is of kernels (as `duet spaces export` "
+          "names files and folders): shipped, a calibration file, formula for none, or none for no predictions")
+      ->default_str(kShippedCalibration);
   command.add_option("--traces", flags.traces, "File for every trial, one JSON line a run");
   command.footer("Example: duet replay gemm.csv.gz conv.csv.gz --strategy all --repeats 8");
 }
@@ -147,8 +157,17 @@ nlohmann::json summary_json(const std::string& strategy, const Summary& summary,
           {"minimum", summary.minimum}};
 }
 
-void print_json(const ReplayFlags& flags, const std::vector<ReplayResult>& results) {
+// What strategies saw of the cost model.
+struct Predictions {
+  int spaces = 0;       // that have predictions
+  bool fitted = false;  // the calibration was fitted on spaces of a device that is replayed
+};
+
+void print_json(const ReplayFlags& flags, const std::vector<ReplayResult>& results, const Predictions& predictions) {
   nlohmann::json out = {{"repeats", flags.repeats}, {"seed", flags.seed}, {"min_gain", flags.min_gain}};
+  if (predictions.spaces > 0)
+    out["predictions"] = {
+        {"by", flags.predict}, {"spaces", predictions.spaces}, {"fitted_on_device", predictions.fitted}};
   for (const ReplayResult& result : results) out["results"].push_back(result_json(result));
   for (const std::string& strategy : chosen_strategies(flags.strategy))
     for (const int least : {0, kTellingTrials})
@@ -188,6 +207,15 @@ void print_tables(const ReplayFlags& flags, const std::vector<ReplayResult>& res
       flags.repeats);
 }
 
+void print_predictions(const ReplayFlags& flags, const Predictions& predictions) {
+  if (predictions.spaces == 0) return;
+  const std::string by = flags.predict == kShippedCalibration ? "the calibration that ships"
+                         : flags.predict == kBareFormula      ? "the bare formula"
+                                                              : flags.predict;
+  fmt::print("predictions: {} of {} spaces, by {}{}\n", predictions.spaces, flags.spaces.size(), by,
+             predictions.fitted ? ", which was fitted on spaces of these devices too" : "");
+}
+
 void write_traces(const std::filesystem::path& path, const std::vector<ReplayResult>& results) {
   std::string lines;
   for (const ReplayResult& result : results) {
@@ -214,23 +242,40 @@ std::optional<DeviceSpec> recorded_device(const std::filesystem::path& space) {
   }
 }
 
-void add_predictions(ReplayedSpace& space, const std::filesystem::path& path, const std::string& calibration) {
+bool is_fitted_on(const Calibration& calibration, const std::filesystem::path& space) {
+  const std::string folder = absolute(space).parent_path().filename().string() + ":";
+  return std::ranges::any_of(calibration.spaces, [&](const std::string& line) { return line.starts_with(folder); });
+}
+
+void add_predictions(ReplayedSpace& space, const std::filesystem::path& path, const ReplayFlags& flags,
+                     Predictions& predictions) {
+  if (flags.predict == kNoPredictions) return;
   std::optional<DeviceSpec> device = recorded_device(path);
-  if (device) device->calibration = chosen_calibration(calibration, device->arch);
-  if (!device || !predict_points(space, *device))
-    fmt::print(stderr, "replay: {} is no space of kernels that Duet recorded: nothing is predicted\n", path.string());
+  if (device) {
+    const std::string& asked = flags.predict == kBareFormula ? kNoCalibration : flags.predict;
+    device->calibration = chosen_calibration(asked, device->arch);
+  }
+  if (!device || !predict_points(space, *device)) {
+    if (flags.predict_asked)
+      fmt::print(stderr, "replay: {} is no space of kernels that Duet recorded: nothing is predicted\n", path.string());
+    return;
+  }
+  ++predictions.spaces;
+  if (device->calibration != nullptr && is_fitted_on(*device->calibration, path)) predictions.fitted = true;
 }
 
 void run_replay(const ReplayFlags& flags, const GlobalFlags& global) {
   std::vector<ReplayedSpace> spaces;
+  Predictions predictions;
   for (const std::filesystem::path& path : flags.spaces) {
     spaces.push_back(read_replayed_space(path));
-    if (!flags.predict.empty()) add_predictions(spaces.back(), path, flags.predict);
+    add_predictions(spaces.back(), path, flags, predictions);
   }
   const std::vector<ReplayResult> results = run_all(flags, spaces);
   if (!flags.traces.empty()) write_traces(flags.traces, results);
-  if (global.json) return print_json(flags, results);
+  if (global.json) return print_json(flags, results, predictions);
   print_tables(flags, results);
+  print_predictions(flags, predictions);
 }
 
 }  // namespace

@@ -28,6 +28,14 @@ double positive(double value, double otherwise) { return value > 0 ? value : oth
 // which these kernels use on every architecture, reaches less.
 double mma_share_of_peak(const std::string& arch) { return arch_number(arch) >= 90 ? 0.62 : 1.0; }
 
+// Two a block slot on the architectures of data centres (sm_80, sm_90, sm_100) and before sm_80, one on the others, as
+// cuda_occupancy.h of CUDA 13.0 has it.
+int barriers_per_sm(const DeviceSpec& device) {
+  const int arch = arch_number(device.arch);
+  const bool doubled = arch <= 80 || arch == 90 || arch == 100 || arch == 103;
+  return device.blocks_per_sm * (doubled ? 2 : 1);
+}
+
 // Rates of one SM, per microsecond.
 struct SmRates {
   double tensor_flops, scalar_ops, smem_bytes, l2_bytes, clocks;
@@ -127,13 +135,15 @@ double floor_us(const KernelTraffic& traffic, const DeviceSpec& device, bool ten
   return std::max(traffic.bytes / (positive(device.memory_gbps, 1) * 1e3), traffic.flops / (positive(peak, 1) * 1e6));
 }
 
-int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem_bytes) {
+int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem_bytes, int barriers) {
   if (threads <= 0) return 0;
   const int warps = ceil_div(threads, 32);
   const int warp_registers = round_up(std::clamp(registers, 1, kMaxRegisters) * 32, kRegisterUnit);
   const int by_registers = device.registers_per_sm / (warp_registers * warps);
   const int by_smem = device.smem_bytes_per_sm / (smem_bytes + kReservedSmemPerBlock);
-  return std::max(0, std::min({by_registers, by_smem, device.threads_per_sm / (warps * 32), device.blocks_per_sm}));
+  const int by_barriers = barriers_per_sm(device) / std::max(barriers, 1);
+  return std::max(
+      0, std::min({by_registers, by_smem, by_barriers, device.threads_per_sm / (warps * 32), device.blocks_per_sm}));
 }
 
 CostInputs cost_inputs(const KernelCandidate& candidate, const KernelTraffic& traffic, const DeviceSpec& device,
@@ -141,8 +151,9 @@ CostInputs cost_inputs(const KernelCandidate& candidate, const KernelTraffic& tr
   CostInputs inputs{.work = kernel_work(candidate), .traffic = traffic};
   inputs.blocks = std::max(block_count(candidate), 1.0);
   inputs.warps = std::max(ceil_div(candidate.threads, 32), 1);
-  inputs.blocks_per_sm = blocks_per_sm(
-      device, candidate.threads, registers > 0 ? registers : inputs.work.estimated_registers, candidate.smem_bytes);
+  inputs.blocks_per_sm =
+      blocks_per_sm(device, candidate.threads, registers > 0 ? registers : inputs.work.estimated_registers,
+                    candidate.smem_bytes, inputs.work.barriers);
   return inputs;
 }
 

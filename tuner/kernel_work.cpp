@@ -14,6 +14,7 @@ constexpr double kCopyOps = 5;           // addresses and the copy itself, of 16
 constexpr double kAttentionCopyOps = 6;  // the same with the head's columns
 constexpr double kCopyClocks = 18;       // that a warp spends on a copy of 16 bytes a lane
 constexpr double kRowPassOps = 6;        // one element on one pass over its row: conversion, sum, scale and shift
+constexpr int kAllBarriers = 16;         // of a block: reserved where the number of one is computed (ptxas -v, 13.0)
 constexpr double kSoftmaxOps = 8;        // scale, maximum, exponential, sum and conversion of one score
 
 int clamp_registers(double registers) { return static_cast<int>(std::clamp(registers, 32.0, 255.0)); }
@@ -125,13 +126,15 @@ KernelWork work_of(const AttentionSpec& spec, const AttentionTile& tile, const K
   work.iterations = steps.longest;
   work.loads_ahead = std::max(tile.stages - 1, 1);
   work.later_share = steps.average / steps.longest;
-  work.sync_clocks = 120.0 * steps.longest;  // two barriers
+  // Two barriers; the more warps meet there, the longer until the last of them comes.
+  work.sync_clocks = steps.longest * (60 + 16 * config.threads() / 32.0);
   const double warp_keys = keys / tile.warps_kv;
   work.math_clocks = 7 * 2 * (width / 16) * (warp_keys / 8);
   work.row_clocks = 40.0 * steps.longest + 3 * warp_keys;
-  work.copy_clocks = copies * kCopyClocks / config.threads();
+  work.copy_clocks = 60.0 * steps.longest + copies * kCopyClocks / config.threads();
   work.block_clocks = 200 + 1.25 * width + 40 * tile.stages + (tile.warps_kv - 1) * (100 + width);
-  work.estimated_registers = clamp_registers(width / 2 + config.warp_kv() / 2.0 + width / 4 + 48);
+  // Q, O, scores, weights and a step's fragments of K or V; then addresses and row state.
+  work.estimated_registers = clamp_registers(width / 4 + width / 2 + config.warp_kv() + 56);
   return work;
 }
 
@@ -160,6 +163,7 @@ KernelWork row_work(const RowShape& shape) {
   }
   work.block_clocks = 200 + threads / 4.0;
   work.estimated_registers = (shape.passes > 1 ? 46 : 24) + 8 * shape.cached_vectors;
+  if (shape.warps_per_row > 1 && shape.rows_per_block > 1) work.barriers = kAllBarriers;
   return work;
 }
 

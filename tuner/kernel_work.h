@@ -27,6 +27,7 @@ struct KernelWork {
   double combine_bytes = 0;      // written, then read again by the last to arrive
   int combine_blocks = 1;        // that share one result; 1: none
   int estimated_registers = 64;  // a thread's, when the compiler has not said
+  int barriers = 1;              // that the compiler reserves for a block
 };
 
 // The candidate must be feasible.

@@ -1,5 +1,6 @@
 #include "tuner/search.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -30,6 +31,10 @@ std::unique_ptr<SearchStrategy> make_model_order(SearchPoints space, std::uint64
 std::unique_ptr<SearchStrategy> make_descent(SearchPoints space, std::uint64_t) {
   return make_descent_strategy(std::move(space));
 }
+std::unique_ptr<SearchStrategy> make_surrogate(SearchPoints space, std::uint64_t seed) {
+  const bool predicted = std::ranges::any_of(space, [](const SearchPoint& point) { return point.predicted_us > 0; });
+  return make_chooser_strategy(space, predicted ? make_residual_search() : make_surrogate_search(), seed);
+}
 
 constexpr std::array<NamedStrategy, 11> kStrategies = {{
     {"exhaustive", make_exhaustive},
@@ -41,7 +46,7 @@ constexpr std::array<NamedStrategy, 11> kStrategies = {{
     {"annealing", make_of_chooser<make_annealing>},
     {"genetic", make_of_chooser<make_genetic_search>},
     {"differential_evolution", make_of_chooser<make_differential_evolution>},
-    {"surrogate", make_of_chooser<make_surrogate_search>},
+    {"surrogate", make_surrogate},
     {"portfolio", make_of_chooser<make_portfolio>},
 }};
 

@@ -58,25 +58,51 @@ TEST_F(Replay, RefusesWhatIsNoSpace) {
   expect_exit(3, {"replay", "space.csv.gz", "--repeats", "1", "--traces", "no/such/folder/t.jsonl"});
 }
 
+std::string recorded_product() {
+  return std::string(DUET_SOURCE_DIR) +
+         "/results/spaces/NVIDIA_H100_80GB_HBM3_sm_90_132_SMs_1980_MHz,_700_W,_driver_13000/" +
+         "gemm_f16_m=77_n=1536_k=512_layer_norm_bias.csv.gz";
+}
+
 // A calibration that cannot be read stops the command; a space that is of no kernel is only left without predictions.
 TEST_F(Replay, PredictsSpacesOfKernels) {
-  const std::string kernels = std::string(DUET_SOURCE_DIR) +
-                              "/results/spaces/NVIDIA_H100_80GB_HBM3_sm_90_132_SMs_1980_MHz,_700_W,_driver_13000/" +
-                              "gemm_f16_m=77_n=1536_k=512_layer_norm_bias.csv.gz";
-  const auto score = [&](const Arguments& predict) {
-    Arguments arguments{"replay", kernels, "--repeats", "10", "--json"};
+  const auto replayed = [&](const Arguments& predict) {
+    Arguments arguments{"replay", recorded_product(), "--repeats", "10", "--json"};
     arguments.insert(arguments.end(), predict.begin(), predict.end());
-    return expect_json(arguments).at("results").at(0).at("score").get<double>();
+    return expect_json(arguments);
   };
-  const double shipped = score({"--predict", "shipped"});
-  EXPECT_GT(shipped, score({"--predict", "none"}));
-  EXPECT_GT(shipped, score({}));
-  EXPECT_NE(expect_exit(3, {"replay", kernels, "--predict", "absent.yaml"}).err.find("absent.yaml"), std::string::npos);
+  const auto score = [](const nlohmann::json& result) { return result.at("results").at(0).at("score").get<double>(); };
+  const nlohmann::json shipped = replayed({}), unaided = replayed({"--predict", "none"});
+  EXPECT_GT(score(shipped), score(unaided));
+  EXPECT_GT(score(replayed({"--predict", "formula"})), score(unaided));
+  EXPECT_EQ(score(shipped), score(replayed({"--predict", "shipped"})));
+  EXPECT_EQ(shipped.at("predictions").at("spaces"), 1);
+  EXPECT_FALSE(unaided.contains("predictions"));
+  EXPECT_NE(expect_exit(3, {"replay", recorded_product(), "--predict", "absent.yaml"}).err.find("absent.yaml"),
+            std::string::npos);
   write("c.yaml", "duet_calibration: 1\narch: sm_90\nfamilies: {gemm: 1}\n");
-  EXPECT_NE(expect_exit(3, {"replay", kernels, "--predict", "c.yaml"}).err.find("c.yaml:1: 'date' is missing"),
+  EXPECT_NE(
+      expect_exit(3, {"replay", recorded_product(), "--predict", "c.yaml"}).err.find("c.yaml:1: 'date' is missing"),
+      std::string::npos);
+}
+
+TEST_F(Replay, SaysWhatPredicted) {
+  const auto shown = [&](const Arguments& arguments) { return expect_exit(0, arguments); };
+  EXPECT_NE(
+      shown({"replay", recorded_product(), "space.csv.gz", "--repeats", "1"})
+          .out.find("predictions: 1 of 2 spaces, by the calibration that ships, which was fitted on spaces of these"),
+      std::string::npos);
+  const std::string formula = shown({"replay", recorded_product(), "--repeats", "1", "--predict", "formula"}).out;
+  EXPECT_NE(formula.find("predictions: 1 of 1 spaces, by the bare formula\n"), std::string::npos);
+  EXPECT_EQ(shown({"replay", recorded_product(), "--repeats", "1", "--predict", "none"}).out.find("predictions:"),
             std::string::npos);
-  EXPECT_NE(expect_exit(0, {"replay", "space.csv.gz", "--repeats", "1", "--predict", "shipped"}).err.find("predicted"),
-            std::string::npos);
+  // Of files that are not ours there is nothing to say, unless it was asked for.
+  const auto foreign = shown({"replay", "space.csv.gz", "--repeats", "1"});
+  EXPECT_EQ(foreign.out.find("predictions:"), std::string::npos);
+  EXPECT_EQ(foreign.err, "");
+  EXPECT_NE(
+      shown({"replay", "space.csv.gz", "--repeats", "1", "--predict", "shipped"}).err.find("nothing is predicted"),
+      std::string::npos);
 }
 
 }  // namespace

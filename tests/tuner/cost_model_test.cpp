@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "tests/tuner/fakes.h"
@@ -105,6 +106,29 @@ TEST(CostModel, OccupancyFollowsTheRules) {
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 80 * 1024), 2);   // shared memory
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 163 * 1024), 1);  // with the reserved kilobyte it just fits
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 164 * 1024), 0);
+  EXPECT_EQ(blocks_per_sm(device, 64, 32, 0, 2), 8);   // barriers: 16, one a block slot
+  EXPECT_EQ(blocks_per_sm(device, 64, 32, 0, 16), 1);  // all that a block may have
+  DeviceSpec doubled = device;
+  doubled.arch = "sm_90";
+  EXPECT_EQ(blocks_per_sm(doubled, 64, 32, 0, 16), 2);
+}
+
+// Teams of several warps wait at barriers whose number is computed, for which the compiler reserves all there are.
+TEST(CostModel, TeamsOfWarpsUseUpTheBarriers) {
+  EmbeddingSpec spec;
+  spec.params.batch = 1;
+  spec.params.tokens = 64;
+  spec.params.columns = spec.params.ld = 512;
+  spec.params.vocabulary = 1000;
+  const auto resident = [&](int warps_per_row, int rows_per_block) {
+    const EmbeddingTile tile{.warps_per_row = warps_per_row, .rows_per_block = rows_per_block, .cached_vectors = 1};
+    const KernelCandidate candidate = make_candidate(spec, tile, test_device());
+    EXPECT_EQ(candidate.infeasible, "");
+    return cost_inputs(candidate, {}, test_device()).blocks_per_sm;
+  };
+  EXPECT_EQ(resident(2, 2), 1);
+  EXPECT_GT(resident(2, 1), 8);  // the block is the team
+  EXPECT_GT(resident(1, 4), 8);  // a warp needs no barrier
 }
 
 TEST(CostModel, WhatDoesNotFitTakesForever) {
@@ -147,6 +171,35 @@ TEST(CostModel, SplitKPaysWhereTilesAreFew) {
   const KernelCandidate a = make_candidate(spec, whole, device), b = make_candidate(spec, split, device);
   ASSERT_EQ(a.infeasible + b.infeasible, "");
   EXPECT_LT(predict(b, traffic, device).total_us, predict(a, traffic, device).total_us);
+}
+
+AttentionSpec attention_of_heads() {
+  AttentionSpec spec;
+  spec.op.head_dim = 64;
+  spec.params.batch = 1;
+  spec.params.heads = 12;
+  spec.params.queries = spec.params.keys = 197;
+  return spec;
+}
+
+// Registers that ptxas gave (CUDA 13.0, sm_90) to kernels of 128 threads, by the keys of a warp's step.
+TEST(CostModel, EstimatesTheRegistersOfAttention) {
+  for (const auto& [keys, registers] :
+       std::map<int, int>{{16, 112}, {32, 136}, {48, 145}, {64, 161}, {80, 179}, {128, 232}}) {
+    const AttentionTile tile{.warps = 4, .block_kv = keys, .stages = 2, .warps_kv = 1};
+    const KernelCandidate candidate = make_candidate(attention_of_heads(), tile, test_device());
+    ASSERT_EQ(candidate.infeasible, "");
+    EXPECT_NEAR(kernel_work(candidate).estimated_registers, registers, 0.08 * registers) << keys;
+  }
+}
+
+TEST(CostModel, MoreWarpsWaitLongerForEachOther) {
+  const auto sync_clocks = [](int warps, int block_kv) {
+    const AttentionTile tile{.warps = warps, .block_kv = block_kv, .stages = 2, .warps_kv = 1};
+    return kernel_work(make_candidate(attention_of_heads(), tile, test_device())).sync_clocks;
+  };
+  EXPECT_GT(sync_clocks(8, 64), 1.5 * sync_clocks(1, 64));
+  EXPECT_GT(sync_clocks(4, 32), 1.5 * sync_clocks(4, 64));  // more steps
 }
 
 }  // namespace

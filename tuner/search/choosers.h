@@ -19,8 +19,11 @@ std::unique_ptr<Chooser> make_genetic_search();
 std::unique_ptr<Chooser> make_differential_evolution();
 // Fits trees to what is known and takes what they expect to be fast, or know little of.
 std::unique_ptr<Chooser> make_surrogate_search();
-// Lends its trials to several of these, and to the cost model's order where there is one, by what each brought lately;
-// begins with a sample spread over the space, every other one of it by the model.
+// Takes what the cost model expects to be fast, corrected by how far it was off for similar ones. For spaces with
+// predictions.
+std::unique_ptr<Chooser> make_residual_search();
+// Lends its trials to several of these by what each brought lately. Begins with a sample spread over the space, or,
+// where there are predictions, with what the search by residuals takes.
 std::unique_ptr<Chooser> make_portfolio();
 
 }  // namespace duet

@@ -1,7 +1,7 @@
-// Several choosers, the cost model's order among them where there is one, on one history, so that each builds on what
-// the others found. Each is lent trials by what its own brought lately, none is dropped: which of them suits a space
-// shows only while it is searched, and may change.
-#include <algorithm>
+// Several choosers, the search by residuals among them where there are predictions, on one history, so that each builds
+// on what the others found. Each is lent trials by what its own brought lately, none is dropped: which of them suits a
+// space shows only while it is searched, and may change.
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -23,20 +23,6 @@ struct Member {
   double rate() const { return (credit + kFirstCredit) / (trials + kFirstTrials); }
 };
 
-std::size_t best_predicted(const TrialHistory& history) {
-  const auto& left = history.unproposed();
-  return *std::min_element(left.begin(), left.end(), [&](std::size_t a, std::size_t b) {
-    const double one = history.space().predicted_us(a), other = history.space().predicted_us(b);
-    return one != other ? one < other : a < b;
-  });
-}
-
-// The cost model's order.
-class ModelOrder : public Chooser {
- public:
-  std::size_t choose(const TrialHistory& history, RandomSource&) override { return best_predicted(history); }
-};
-
 class Portfolio : public Chooser {
  public:
   Portfolio() {
@@ -46,12 +32,15 @@ class Portfolio : public Chooser {
   }
 
   std::size_t choose(const TrialHistory& history, RandomSource& random) override {
-    if (history.space().has_predictions() && !asks_model_) {
-      asks_model_ = true;
-      members_.push_back({.chooser = std::make_unique<ModelOrder>(), .credit = kModelCredit});
+    const bool predicted = history.space().has_predictions();
+    if (predicted && !residuals_) {
+      residuals_ = members_.size();
+      members_.push_back({.chooser = make_residual_search(), .credit = kModelCredit});
     }
-    if (history.trials().size() < kFirstSample || history.ranking().empty()) return first_sample(history, random);
-    const std::size_t member = pick(random);
+    const bool begins = history.trials().size() < kFirstSample || history.ranking().empty();
+    // A sample spread over the space is nearly all of a small budget; a model that was never tried is better.
+    if (begins && !predicted) return space_filling(history, random);
+    const std::size_t member = begins ? *residuals_ : pick(random);
     const std::size_t index = members_[member].chooser->choose(history, random);
     owner_[index] = member;
     return index;
@@ -69,13 +58,6 @@ class Portfolio : public Chooser {
   }
 
  private:
-  // Spread over the space; every other one by the cost model, where there is one.
-  std::size_t first_sample(const TrialHistory& history, RandomSource& random) {
-    by_model_ = !by_model_ && history.space().has_predictions();
-    if (!by_model_) return space_filling(history, random);
-    return best_predicted(history);
-  }
-
   // Only a new best earns: were good ones to earn too, looking around a local optimum would take all trials.
   static double reward(const Trial& trial, const TrialHistory& history) {
     return trial.valid && history.ranking().front().index == trial.index ? 1 : 0;
@@ -94,8 +76,7 @@ class Portfolio : public Chooser {
 
   std::vector<Member> members_;
   std::unordered_map<std::size_t, std::size_t> owner_;  // who chose what is not reported yet
-  bool by_model_ = false;
-  bool asks_model_ = false;  // a member follows it: where there is one
+  std::optional<std::size_t> residuals_;                // the member that learns how far predictions are off
 };
 
 }  // namespace
