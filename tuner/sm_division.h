@@ -23,10 +23,11 @@ struct SmDivision {
   bool has(int share) const;
 };
 
-// By the towers' work, in the mode `partition`; `order` is order_steps'. `device` may be null. Where SMs or graph
-// cannot be divided, nothing, and one warning: the plan then runs on plain streams.
+// By the towers' predicted times, each kernel's the best of `space`, in the mode `partition`; `order` is order_steps'.
+// `device` may be null. Where SMs or graph cannot be divided, nothing, and one warning: the plan then runs on plain
+// streams.
 SmDivision divide_device(const Device* device, const DeviceSpec& spec, ExecutionMode mode, const Lowering& lowering,
-                         const StepOrder& order);
+                         const StepOrder& order, const SearchSpace& space);
 
 // The tools of a tower that has `sms` SMs to itself: verified and timed there where the device measures.
 class PartTools {

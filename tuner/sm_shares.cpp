@@ -1,9 +1,6 @@
 #include "tuner/sm_shares.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <map>
 
 #include "base/error.h"
 
@@ -11,12 +8,6 @@ namespace duet {
 namespace {
 
 constexpr SmGranule kPredictedGranule{.least = 2, .step = 2};
-
-double least_us(const LoweredGroup& group, const DeviceSpec& device) {
-  const double compute_us = group.flops / (std::max(device.fp16_tflops, 1e-9) * 1e6);
-  const double memory_us = group.bytes / (std::max(device.memory_gbps, 1e-9) * 1e3);
-  return std::max(compute_us, memory_us);
-}
 
 }  // namespace
 
@@ -45,16 +36,13 @@ std::vector<int> possible_shares(int sms, SmGranule granule) {
   return shares;
 }
 
-int share_by_work(std::span<const int> shares, const Lowering& lowering, const StepOrder& order,
-                  const DeviceSpec& device) {
-  if (shares.empty()) fail(ErrorKind::internal, "no share of {} SMs to choose from", device.sm_count);
-  std::map<int, double> work_us;  // by stream
-  for (std::size_t i = 0; i < lowering.groups.size(); ++i)
-    work_us[order.stream[i]] += least_us(lowering.groups[i], device);
-  const double both_us = work_us[1] + work_us[2];
-  const double wanted = both_us > 0 ? device.sm_count * work_us[1] / both_us : device.sm_count / 2.0;
-  return *std::min_element(shares.begin(), shares.end(),
-                           [&](int a, int b) { return std::abs(a - wanted) < std::abs(b - wanted); });
+int share_by_times(std::span<const int> shares, int sms, const std::function<double(int tower, int sms)>& tower_us) {
+  if (shares.empty()) fail(ErrorKind::internal, "no share of {} SMs to choose from", sms);
+  const auto slower_us = [&](int share) { return std::max(tower_us(0, share), tower_us(1, sms - share)); };
+  const auto enough = std::partition_point(shares.begin(), shares.end() - 1,
+                                           [&](int share) { return tower_us(0, share) > tower_us(1, sms - share); });
+  if (enough == shares.begin()) return *enough;
+  return slower_us(*(enough - 1)) < slower_us(*enough) ? *(enough - 1) : *enough;
 }
 
 ShareChoice search_share(std::span<const int> shares, int start, int most, const std::function<double(int)>& time_us) {

@@ -7,8 +7,6 @@
 #include <vector>
 
 #include "codegen/device_spec.h"
-#include "codegen/lower.h"
-#include "codegen/memory_plan.h"
 #include "runtime/device.h"
 
 namespace duet {
@@ -23,10 +21,10 @@ SmGranule share_granule(const Device* device);
 // What the first of two towers may get of `sms`, ascending; empty when they cannot be divided.
 std::vector<int> possible_shares(int sms, SmGranule granule);
 
-// The possible share nearest to the first tower's part of the work, which is the least time that operations and bytes
-// take on all of the device. `order`: of `partition`; `shares` is not empty.
-int share_by_work(std::span<const int> shares, const Lowering& lowering, const StepOrder& order,
-                  const DeviceSpec& device);
+// The share, one of `shares` of `sms` SMs, with which the slower of the two towers is fastest. `tower_us`: a tower's (0 or
+// 1) time on so many SMs, which must not grow with them; infinite where it cannot run. `shares` is not empty, and asked
+// for a logarithmic part of them.
+int share_by_times(std::span<const int> shares, int sms, const std::function<double(int tower, int sms)>& tower_us);
 
 struct ShareChoice {
   int share = 0;

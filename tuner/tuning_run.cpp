@@ -61,7 +61,7 @@ TuningRun::TuningRun(Device* device, KernelCompiler* compiler, PlanStore& store,
       fused_(fuse_graph(request.graph, request.rules, request.device.sm_count)),
       lowering_(lower(fused_.graph, fused_.groups)),
       order_(order_steps(lowering_, request.mode)),
-      division_(divide_device(device, request.device, request.mode, lowering_, order_)),
+      division_(divide_device(device, request.device, request.mode, lowering_, order_, request.space)),
       problems_(find_problems(lowering_, order_, division_.streams())),
       fingerprint_(request_fingerprint(device, request)) {
   if (lowering_.groups.empty()) fail(ErrorKind::input, "graph '{}' has nothing to run", request.graph.name);

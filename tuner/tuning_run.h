@@ -140,6 +140,7 @@ class TuningRun {
   // All kernels at once, by those that read less: where the towers share what L2 gives, each of them gains too little
   // by itself to be told from noise.
   void choose_lighter(ScheduleChoice& schedule);
+  void exchange_for_lighter(ScheduleChoice& schedule, const std::string& tower);  // "": of all
 
   // Its kernels and its variant, what its kernels were compared with, and what it costs.
   void take_up(const EarlierSchedule& begun);

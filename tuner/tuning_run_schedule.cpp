@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "tuner/elapsed.h"
@@ -11,8 +14,8 @@ namespace duet {
 namespace {
 
 constexpr std::size_t kAlternatives = 3;  // of a kernel, tried in the whole plan
-// How much slower alone the kernels of a plan may be that read less from L2.
-constexpr double kSlowerAndLighter[] = {1.05, 1.1, 1.15, kFinalistFactor};
+// How much slower alone the kernels of a plan may be that read less from L2; 1: the fastest.
+constexpr double kSlowerAndLighter[] = {1, 1.05, 1.1, 1.15, kFinalistFactor};
 
 std::string entries_of(const std::vector<ChosenKernel>& kernels) {
   std::string entries;
@@ -85,8 +88,8 @@ void TuningRun::choose_schedule(const EarlierSchedule* begun) {
   // Of what an earlier run tried only its result is known: another goal than latency needs more to choose from.
   if (begun == nullptr || request_.goal != Goal{}) variant_ = schedule.choose_variant(chosen_, variant_);
   if (std::none_of(choices_.begin(), choices_.end(), was_compared)) {
-    choose_streams(schedule);
     choose_lighter(schedule);
+    choose_streams(schedule);
   }
   for (const std::size_t problem : by_share())
     if (!was_compared(choices_[problem])) choose_in_context(schedule, problem);
@@ -105,13 +108,26 @@ void TuningRun::choose_streams(ScheduleChoice& schedule) {
     variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
 }
 
+// All at once first: one by one each exchange is lost in the noise. Then each tower's again, since the one that the
+// other waits for has less to give.
 void TuningRun::choose_lighter(ScheduleChoice& schedule) {
+  exchange_for_lighter(schedule, "");
+  std::set<std::string> towers;
+  for (const std::size_t group : problems_.group) towers.insert(lowering_.groups[group].group.tower);
+  towers.erase("joint");
+  if (towers.size() < 2) return;
+  for (const std::string& tower : towers) exchange_for_lighter(schedule, tower);
+}
+
+void TuningRun::exchange_for_lighter(ScheduleChoice& schedule, const std::string& tower) {
   std::vector<std::vector<ChosenKernel>> trials{chosen_};
   std::vector<std::string> seen{entries_of(chosen_)};
   for (const double slower : kSlowerAndLighter) {
     std::vector<ChosenKernel> kernels = chosen_;
-    for (std::size_t problem = 0; problem < tuners_.size(); ++problem)
+    for (std::size_t problem = 0; problem < tuners_.size(); ++problem) {
+      if (!tower.empty() && lowering_.groups[problems_.group[problem]].group.tower != tower) continue;
       if (const KernelWinner* light = tuners_[problem]->lightest(slower)) kernels[problem] = light->kernel;
+    }
     std::string entries = entries_of(kernels);
     if (std::find(seen.begin(), seen.end(), entries) != seen.end()) continue;
     seen.push_back(std::move(entries));
@@ -122,7 +138,8 @@ void TuningRun::choose_lighter(ScheduleChoice& schedule) {
   if (!turn || turn->chosen == 0) return;
   chosen_ = trials[turn->chosen];
   for (std::size_t problem = 0; problem < choices_.size(); ++problem) note_chosen(problem);
-  log_at(1, "kernels that read less from L2: {:.1f} us instead of {:.1f}", turn->chosen_us, turn->before_us);
+  log_at(1, "kernels that read less from L2, {}: {:.1f} us instead of {:.1f}",
+         tower.empty() ? "of all towers" : "of " + tower, turn->chosen_us, turn->before_us);
 }
 
 void TuningRun::take_up(const EarlierSchedule& begun) {

@@ -12,6 +12,7 @@
 #include "tests/tuner/small_graphs.h"
 #include "tuner/co_execution.h"
 #include "tuner/device_share.h"
+#include "tuner/sm_division.h"
 
 namespace duet {
 namespace {
@@ -39,21 +40,44 @@ TEST(SmShares, MakeASmallerDeviceOfTheSameMemory) {
   EXPECT_EQ(half.l2_bytes, device.l2_bytes);
 }
 
-TEST(SmShares, BeginWithTheTowersWork) {
+// Towers of a part that SMs share out and a part that they do not, as chains of short kernels have.
+TEST(SmShares, BeginWhereTheSlowerTowerIsFastest) {
+  const Shares shares = possible_shares(132, {8, 8});
+  for (const double first_us : {20.0, 100.0, 500.0, 3000.0}) {
+    for (const double second_us : {50.0, 400.0}) {
+      const auto tower_us = [&](int tower, int sms) {
+        return tower == 0 ? 100 + first_us * 132 / sms : 180 + second_us * 132 / sms;
+      };
+      const auto slower_us = [&](int share) { return std::max(tower_us(0, share), tower_us(1, 132 - share)); };
+      int asked = 0;
+      const int chosen = share_by_times(shares, 132, [&](int tower, int sms) { return ++asked, tower_us(tower, sms); });
+      for (const int share : shares) EXPECT_LE(slower_us(chosen), slower_us(share)) << share;
+      EXPECT_LT(asked, 20) << "of " << 2 * shares.size();
+    }
+  }
+}
+
+TEST(SmShares, GoToOneTowerWhereTheOtherCannotUseThem) {
+  const Shares shares{4, 8, 12};
+  const auto flat = [](int slow_tower) {
+    return [=](int tower, int sms) { return tower == slow_tower ? 100.0 / sms : 1.0; };
+  };
+  EXPECT_EQ(share_by_times(shares, 16, flat(0)), 12);
+  EXPECT_EQ(share_by_times(shares, 16, flat(1)), 4);
+  EXPECT_EQ(share_by_times(Shares{8}, 16, flat(0)), 8);
+}
+
+TEST(SmShares, FollowThePredictedTimesOfTheTowers) {
   const Graph graph = tiny_dual();
   const Lowering lowering = lower(graph, fuse(graph, {}));
   const StepOrder order = order_steps(lowering, ExecutionMode::partition);
   ASSERT_EQ(order.stream_count, 3);
   DeviceSpec device = test_device();
   device.sm_count = 16;
-  const Shares shares = possible_shares(16, {2, 2});
-  const int vision = share_by_work(shares, lowering, order, device);
-  std::vector<double> bytes(3);
-  for (std::size_t i = 0; i < lowering.groups.size(); ++i)
-    bytes[static_cast<std::size_t>(order.stream[i])] += lowering.groups[i].bytes;
-  ASSERT_GT(bytes[1], bytes[2]);  // vision is the larger tower
-  EXPECT_GT(vision, 8);
-  EXPECT_LT(vision, 16);
+  const SmDivision division = divide_device(nullptr, device, ExecutionMode::partition, lowering, order, small_space());
+  EXPECT_EQ(division.all_sms, 16);
+  EXPECT_TRUE(division.has(division.first_share));
+  EXPECT_GE(division.first_share, 8) << "vision is the larger tower";
 }
 
 TEST(SmShares, JointStepsWaitForBothTowers) {
