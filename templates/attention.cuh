@@ -392,20 +392,16 @@ class AttentionPass {
   }
 
   DUET_DEVICE void run() {
-    Scores scores, next_scores;
+    Scores scores;
     cp_async_wait<Shape::kStages - 1>();
     sync_block<Shape::kThreads>();
     warp_.load_queries(loader_.q_tile());
     if (warp_.sees(0)) warp_.score(scores, loader_.k_tile(0));
-    // Two steps a turn: the scores then need not be copied from one array to the other.
-    DUET_NO_UNROLL
-    while (step_ + 1 < place_.kv_blocks) {
-      advance(scores, next_scores);
-      if (step_ + 1 >= place_.kv_blocks) {
-        copy(next_scores, scores);
-        break;
-      }
-      advance(next_scores, scores);
+    if constexpr (Shape::kScoresAhead) {
+      pass_ahead(scores);
+    } else {
+      DUET_NO_UNROLL
+      while (step_ + 1 < place_.kv_blocks) advance(scores, scores);
     }
     await_step();
     add(scores, true);
@@ -420,7 +416,18 @@ class AttentionPass {
     sync_block<Shape::kThreads>();
   }
 
-  // Takes in a step, whose scores are known, and leaves those of the next.
+  // All steps but the last. Two a turn: the scores then need not be copied from one array to the other.
+  DUET_DEVICE void pass_ahead(Scores& scores) {
+    Scores next_scores;
+    DUET_NO_UNROLL
+    while (step_ + 1 < place_.kv_blocks) {
+      advance(scores, next_scores);
+      if (step_ + 1 >= place_.kv_blocks) return copy(next_scores, scores);
+      advance(next_scores, scores);
+    }
+  }
+
+  // Takes in a step, whose scores are known, and leaves those of the next: in the same place, where they are not ahead.
   DUET_DEVICE void advance(Scores& scores, Scores& next_scores) {
     const int next_slot = slot_ + 1 < Shape::kStages ? slot_ + 1 : 0;
     await_step();
