@@ -21,9 +21,9 @@ SmGranule share_granule(const Device* device);
 // What the first of two towers may get of `sms`, ascending; empty when they cannot be divided.
 std::vector<int> possible_shares(int sms, SmGranule granule);
 
-// The share, one of `shares` of `sms` SMs, with which the slower of the two towers is fastest. `tower_us`: a tower's (0 or
-// 1) time on so many SMs, which must not grow with them; infinite where it cannot run. `shares` is not empty, and asked
-// for a logarithmic part of them.
+// The share, one of `shares` of `sms` SMs, with which the slower of the two towers is fastest. `tower_us`: a tower's (0
+// or 1) time on so many SMs, which must not grow with them; infinite where it cannot run. `shares` is not empty, and
+// asked for a logarithmic part of them.
 int share_by_times(std::span<const int> shares, int sms, const std::function<double(int tower, int sms)>& tower_us);
 
 struct ShareChoice {

@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "tuner/search/choosers.h"
+#include "tuner/search/promising_queue.h"
 #include "tuner/search/residual_model.h"
 
 namespace duet {
@@ -11,24 +14,17 @@ namespace {
 
 constexpr std::size_t kMostSamples = 128;      // the fastest: a step must cost far less than a trial
 constexpr std::size_t kMostCandidates = 2000;  // those predicted fastest
-constexpr std::size_t kKept = 64;
-constexpr std::size_t kRefitPart = 20;     // refitted when this part of what is known is new
-constexpr double kCuriosity = 1;           // deviations that count in favour
-constexpr double kRefusedOverLongest = 3;  // what the model would not try is expected to take
+constexpr double kCuriosity = 1;               // deviations that count in favour
+constexpr double kRefusedOverLongest = 3;      // what the model would not try is expected to take
 
 class ResidualSearch : public Chooser {
  public:
   std::size_t choose(const TrialHistory& history, RandomSource&) override {
     if (order_.empty()) read_predictions(history.space());
     if (history.ranking().empty()) return best_predicted(history);
-    const std::size_t known = history.trials().size();
-    if (known > fitted_at_ + fitted_at_ / kRefitPart) refill(history);
-    while (!queue_.empty()) {
-      const std::size_t next = queue_.back();
-      queue_.pop_back();
-      if (!history.is_proposed(next)) return next;
-    }
-    return best_predicted(history);
+    if (queue_.is_stale(history)) refill(history);
+    const std::optional<std::size_t> next = queue_.next(history);
+    return next ? *next : best_predicted(history);
   }
 
  private:
@@ -52,21 +48,18 @@ class ResidualSearch : public Chooser {
 
   void refill(const TrialHistory& history) {
     const ResidualModel model = fitted(history);
-    std::vector<std::pair<double, std::size_t>> scored;
+    PromisingQueue::Scored scored;
     for (const std::size_t index : order_) {
       if (history.is_proposed(index)) continue;
       const Residual residual = model.predict(index);
       scored.emplace_back(log_predicted_[index] + residual.mean - kCuriosity * residual.deviation, index);
       if (scored.size() == kMostCandidates) break;
     }
-    const std::size_t kept = std::min(kKept, scored.size());
-    std::partial_sort(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(kept), scored.end());
-    queue_.clear();
-    for (std::size_t i = kept; i-- > 0;) queue_.push_back(scored[i].second);
+    queue_.refill(std::move(scored), history);
   }
 
   // What failed counts as the slowest.
-  ResidualModel fitted(const TrialHistory& history) {
+  ResidualModel fitted(const TrialHistory& history) const {
     std::vector<ResidualSample> samples;
     const auto add = [&](const Trial& trial, double time_us) {
       if (samples.size() < kMostSamples)
@@ -77,14 +70,12 @@ class ResidualSearch : public Chooser {
       if (!trial.valid) add(trial, history.ranking().back().time_us);
     ResidualModel model(history.space(), log_predicted_);
     model.fit(samples);
-    fitted_at_ = history.trials().size();
     return model;
   }
 
   std::vector<double> log_predicted_;  // of each configuration
   std::vector<std::size_t> order_;     // the fastest predicted first
-  std::vector<std::size_t> queue_;     // the most promising last
-  std::size_t fitted_at_ = 0;
+  PromisingQueue queue_;
 };
 
 }  // namespace

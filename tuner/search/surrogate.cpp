@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "tuner/search/choosers.h"
+#include "tuner/search/promising_queue.h"
 #include "tuner/search/tree_ensemble.h"
 
 namespace duet {
@@ -12,22 +15,16 @@ constexpr std::size_t kFirstSample = 12;  // before there is something to fit
 constexpr int kTrees = 32;
 constexpr std::size_t kSampledCandidates = 2000;  // a step must cost far less than a trial
 constexpr std::size_t kElite = 8;                 // whose neighbours are candidates in any case
-constexpr std::size_t kKept = 64;
-constexpr std::size_t kRefitPart = 20;  // refitted when this part of what is known is new
-constexpr double kMaxCuriosity = 2;     // deviations that may count in favour
+constexpr double kMaxCuriosity = 2;               // deviations that may count in favour
 
 class SurrogateSearch : public Chooser {
  public:
   std::size_t choose(const TrialHistory& history, RandomSource& random) override {
     const std::size_t known = history.trials().size();
     if (known < kFirstSample || history.ranking().empty()) return space_filling(history, random);
-    if (known > fitted_at_ + fitted_at_ / kRefitPart) refill(history, random);
-    while (!queue_.empty()) {
-      const std::size_t next = queue_.back();
-      queue_.pop_back();
-      if (!history.is_proposed(next)) return next;
-    }
-    return history.random_unproposed(random);
+    if (queue_.is_stale(history)) refill(history, random);
+    const std::optional<std::size_t> next = queue_.next(history);
+    return next ? *next : history.random_unproposed(random);
   }
 
  private:
@@ -35,15 +32,12 @@ class SurrogateSearch : public Chooser {
   void refill(const TrialHistory& history, RandomSource& random) {
     fit(history, random);
     const double curiosity = kMaxCuriosity * random.uniform();
-    std::vector<std::pair<double, std::size_t>> scored;
+    PromisingQueue::Scored scored;
     for (const std::size_t index : candidates(history, random)) {
       const TreePrediction expected = ensemble_.predict(history.space().levels(index));
       scored.emplace_back(expected.mean - curiosity * expected.deviation, index);
     }
-    const std::size_t kept = std::min(kKept, scored.size());
-    std::partial_sort(scored.begin(), scored.begin() + static_cast<std::ptrdiff_t>(kept), scored.end());
-    queue_.clear();
-    for (std::size_t i = kept; i-- > 0;) queue_.push_back(scored[i].second);
+    queue_.refill(std::move(scored), history);
   }
 
   static std::vector<std::size_t> candidates(const TrialHistory& history, RandomSource& random) {
@@ -69,12 +63,10 @@ class SurrogateSearch : public Chooser {
       if (!trial.valid)
         samples.push_back({history.space().levels(trial.index), std::sqrt(static_cast<double>(ranking.size()))});
     ensemble_.fit(samples, kTrees, random);
-    fitted_at_ = history.trials().size();
   }
 
   TreeEnsemble ensemble_;
-  std::vector<std::size_t> queue_;  // the most promising last
-  std::size_t fitted_at_ = 0;
+  PromisingQueue queue_;
 };
 
 }  // namespace
