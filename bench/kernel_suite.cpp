@@ -28,6 +28,14 @@ FusionRules rules_of(const std::string& variant) {
   return rules;
 }
 
+// What the plan gives each tower of so many SMs.
+TowerSms tower_sms(const Plan& plan, int all) {
+  TowerSms sms{.all = all};
+  for (const PlanStep& step : plan.steps)
+    if (const int own = stream_share(plan, step.stream).sms; own > 0) sms.of_tower[step.tower] = own;
+  return sms;
+}
+
 std::optional<ProductSize> product_of(const KernelSpec& spec) {
   const auto* gemm = std::get_if<GemmSpec>(&spec);
   if (gemm == nullptr) return std::nullopt;
@@ -161,7 +169,7 @@ KernelFigures KernelSuite::time_kernel(const Graph& graph, const LoweredGroup& g
 }
 
 std::vector<KernelFigures> KernelSuite::time_kernels(const Graph& graph, const Plan& plan) {
-  const FusedGraph fused = fuse_graph(graph, rules_of(plan.key.variant), spec_.sm_count);
+  const FusedGraph fused = fuse_graph(graph, rules_of(plan.key.variant), tower_sms(plan, spec_.sm_count));
   const Lowering lowering = lower(fused.graph, fused.groups);
   std::map<std::string, const LoweredGroup*> group_of_step;
   for (const LoweredGroup& group : lowering.groups) group_of_step[group.group.name] = &group;

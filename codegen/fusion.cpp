@@ -139,10 +139,19 @@ std::vector<FusedGroup> fuse(const Graph& graph, const FusionRules& rules) {
   return groups;
 }
 
-FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, int sm_count) {
+int TowerSms::of(std::string_view tower) const {
+  const auto found = of_tower.find(tower);
+  return found != of_tower.end() ? found->second : all;
+}
+
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, const TowerSms& sms) {
   std::vector<FusedGroup> groups = fuse(graph, rules);
   if (!rules.row_sums) return {.graph = graph, .groups = std::move(groups)};
-  return share_row_sums(graph, std::move(groups), kRowSumElementsPerSm * sm_count);
+  return share_row_sums(graph, std::move(groups), sms);
+}
+
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, int sm_count) {
+  return fuse_graph(graph, rules, TowerSms{.all = sm_count});
 }
 
 Graph extract_group(const Graph& graph, const FusedGroup& group) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,12 +49,21 @@ struct FusedGraph {
   Graph graph;
   std::vector<FusedGroup> groups;
 };
-// All rules: fuse(), and then share_row_sums() where it is asked for. `sm_count` is the device's.
+// How many SMs each tower's kernels run on: all of a device, unless a plan divides them.
+struct TowerSms {
+  int all = 0;
+  std::map<std::string, int, std::less<>> of_tower{};  // of those that do not get all
+
+  int of(std::string_view tower) const;
+};
+// All rules: fuse(), and then share_row_sums() where it is asked for.
+FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, const TowerSms& sms);
 FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, int sm_count);
 // A row_sums node in every group that writes rows which another group normalises on their way into a product, and can
-// add them up on their way out: a matrix product with its epilogue, or an embedding. Of at least `least_elements`: with
-// fewer the products wait for memory and add up rows meanwhile, and their writers would be what is slower.
-FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups, std::int64_t least_elements);
+// add them up on their way out: a matrix product with its epilogue, or an embedding. Of at least kRowSumElementsPerSm
+// for each SM of the tower: with fewer the products wait for memory and add up rows meanwhile, and their writers would
+// be what is slower.
+FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups, const TowerSms& sms);
 // Of rows for each SM of a device. On an H100 (132 SMs) 74 thousand elements gained, 39 thousand lost
 // (docs/performance.md).
 inline constexpr std::int64_t kRowSumElementsPerSm = 512;

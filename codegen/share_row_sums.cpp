@@ -72,7 +72,7 @@ void add_equals_of_writers(const Graph& graph, const std::vector<FusedGroup>& gr
   }
 }
 
-Sharing find_sharing(const Graph& graph, const std::vector<FusedGroup>& groups, std::int64_t least_elements) {
+Sharing find_sharing(const Graph& graph, const std::vector<FusedGroup>& groups, const TowerSms& sms) {
   std::map<ValueId, std::size_t> writer_of;
   for (std::size_t i = 0; i < groups.size(); ++i)
     for (const ValueId value : groups[i].outputs) writer_of[value] = i;
@@ -81,6 +81,7 @@ Sharing find_sharing(const Graph& graph, const std::vector<FusedGroup>& groups, 
     const NodeId norm = folded_norm(graph, groups[i]);
     if (norm == kNone || node_of(graph, norm).inputs.size() != 1) continue;
     const ValueId rows = node_of(graph, norm).inputs[0];
+    const std::int64_t least_elements = kRowSumElementsPerSm * sms.of(groups[i].tower);
     if (element_count(graph.values[static_cast<std::size_t>(rows)].type.shape) < least_elements) continue;
     const auto writer = writer_of.find(rows);
     if (writer == writer_of.end() || !leaves_rows(graph, groups[writer->second], rows)) continue;
@@ -152,8 +153,8 @@ class Insertion {
 
 }  // namespace
 
-FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups, std::int64_t least_elements) {
-  const Sharing sharing = find_sharing(graph, groups, least_elements);
+FusedGraph share_row_sums(const Graph& graph, std::vector<FusedGroup> groups, const TowerSms& sms) {
+  const Sharing sharing = find_sharing(graph, groups, sms);
   return Insertion(graph).run(std::move(groups), sharing);
 }
 

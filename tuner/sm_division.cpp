@@ -7,11 +7,13 @@
 #include <map>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "base/log.h"
 #include "codegen/candidate.h"
 #include "codegen/parallel_for.h"
 #include "tuner/candidate_log.h"
+#include "tuner/co_execution.h"
 #include "tuner/cost_model.h"
 
 namespace duet {
@@ -25,30 +27,30 @@ double best_predicted_us(const LoweredGroup& group, const SearchSpace& space, co
   return best;
 }
 
-// The distinct kernels of each of two towers, with how often each runs.
-class TowerKernels {
+// A graph that is run on the SMs of each of two towers, in the order of their streams.
+class TowerGraph {
  public:
-  TowerKernels(const Lowering& lowering, const StepOrder& order) {
-    for (std::size_t i = 0; i < lowering.groups.size(); ++i) {
-      const int tower = order.stream[i] - 1;  // the first stream is of what is joint
-      if (tower < 0) continue;
-      Kernels& kernels = towers_.at(static_cast<std::size_t>(tower));
-      const auto [found, inserted] =
-          kernels.place.emplace(problem_text(lowering.groups[i].spec), kernels.groups.size());
-      if (inserted) kernels.groups.push_back({.group = &lowering.groups[i], .uses = 0});
-      ++kernels.groups[found->second].uses;
-    }
+  TowerGraph(const Graph& graph, const FusionRules& rules, const SearchSpace& space, const DeviceSpec& spec,
+             std::array<std::string, 2> towers)
+      : graph_(graph), rules_(rules), space_(space), spec_(spec), towers_(std::move(towers)) {}
+
+  FusedGraph fused(int first_sms, int second_sms) const {
+    return fuse_graph(graph_, rules_,
+                      TowerSms{.all = spec_.sm_count, .of_tower = {{towers_[0], first_sms}, {towers_[1], second_sms}}});
   }
 
-  // One after the other, each with the best tile that the cost model finds for this device.
-  double predicted_us(int tower, const SearchSpace& space, const DeviceSpec& spec) const {
-    const std::vector<Kernel>& kernels = towers_.at(static_cast<std::size_t>(tower)).groups;
-    std::vector<double> times_us(kernels.size());
-    parallel_for(static_cast<std::int64_t>(kernels.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-        times_us[i] = kernels[i].uses * best_predicted_us(*kernels[i].group, space, spec);
-    });
-    return std::accumulate(times_us.begin(), times_us.end(), 0.0);
+  // A tower's kernels one after the other, each with the best tile that the cost model finds for so many SMs.
+  double predicted_us(int tower, int sms) const {
+    const FusedGraph divided = fused(sms, sms);
+    const Lowering lowering = lower(divided.graph, divided.groups);
+    std::map<std::string, Kernel> kernels;  // by problem
+    for (const LoweredGroup& group : lowering.groups) {
+      if (group.group.tower != towers_.at(static_cast<std::size_t>(tower))) continue;
+      Kernel& kernel = kernels[problem_text(group.spec)];
+      kernel.group = &group;
+      ++kernel.uses;
+    }
+    return sum_us(kernels, sm_share_of(spec_, sms));
   }
 
  private:
@@ -56,12 +58,39 @@ class TowerKernels {
     const LoweredGroup* group = nullptr;
     int uses = 0;
   };
-  struct Kernels {
-    std::vector<Kernel> groups;
-    std::map<std::string, std::size_t> place;  // by problem
-  };
-  std::array<Kernels, 2> towers_;
+
+  double sum_us(const std::map<std::string, Kernel>& by_problem, const DeviceSpec& share) const {
+    std::vector<Kernel> kernels;
+    for (const auto& [problem, kernel] : by_problem) kernels.push_back(kernel);
+    std::vector<double> times_us(kernels.size());
+    parallel_for(static_cast<std::int64_t>(kernels.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+        times_us[i] = kernels[i].uses * best_predicted_us(*kernels[i].group, space_, share);
+    });
+    return std::accumulate(times_us.begin(), times_us.end(), 0.0);
+  }
+
+  const Graph& graph_;
+  const FusionRules& rules_;
+  const SearchSpace& space_;
+  const DeviceSpec& spec_;
+  std::array<std::string, 2> towers_;
 };
+
+// Streams 1 and 2; the first is of what is joint.
+std::array<std::string, 2> towers_of(const Lowering& lowering, const StepOrder& order) {
+  std::array<std::string, 2> towers;
+  for (std::size_t i = 0; i < lowering.groups.size(); ++i)
+    if (order.stream[i] > 0) towers.at(static_cast<std::size_t>(order.stream[i]) - 1) = lowering.groups[i].group.tower;
+  return towers;
+}
+
+DividedGraph lowered(FusedGraph fused, ExecutionMode mode) {
+  DividedGraph divided{.fused = std::move(fused), .lowering = {}, .order = {}, .division = {}};
+  divided.lowering = lower(divided.fused.graph, divided.fused.groups);
+  divided.order = order_steps(divided.lowering, mode);
+  return divided;
+}
 
 }  // namespace
 
@@ -74,27 +103,29 @@ bool SmDivision::has(int share) const {
   return shares.empty() ? share == 0 : std::find(shares.begin(), shares.end(), share) != shares.end();
 }
 
-SmDivision divide_device(const Device* device, const DeviceSpec& spec, ExecutionMode mode, const Lowering& lowering,
-                         const StepOrder& order, const SearchSpace& space) {
+DividedGraph divide_graph(const Device* device, const DeviceSpec& spec, ExecutionMode mode, const Graph& graph,
+                          const FusionRules& rules, const SearchSpace& space) {
   constexpr int kStreams = 3;  // of what is joint, and of each tower
-  SmDivision division;
-  if (mode != ExecutionMode::partition) return division;
-  if (order.stream_count != kStreams) {
+  DividedGraph whole = lowered(fuse_graph(graph, rules, spec.sm_count), mode);
+  if (mode != ExecutionMode::partition) return whole;
+  if (whole.order.stream_count != kStreams) {
     warn("SMs are divided between two towers, and this graph has not two: streams share them");
-    return division;
+    return whole;
   }
-  division.shares = possible_shares(spec.sm_count, share_granule(device));
-  if (division.shares.empty()) {
+  std::vector<int> shares = possible_shares(spec.sm_count, share_granule(device));
+  if (shares.empty()) {
     warn("the {} SMs of {} cannot be divided between streams (green contexts, CUDA 12.4): the towers share them",
          spec.sm_count, spec.module);
-    return division;
+    return whole;
   }
-  division.all_sms = spec.sm_count;
-  const TowerKernels towers(lowering, order);
-  division.first_share = share_by_times(division.shares, spec.sm_count, [&](int tower, int sms) {
-    return towers.predicted_us(tower, space, sm_share_of(spec, sms));
-  });
-  return division;
+  const TowerGraph towers(graph, rules, space, spec, towers_of(whole.lowering, whole.order));
+  const int first_share =
+      share_by_times(shares, spec.sm_count, [&](int tower, int sms) { return towers.predicted_us(tower, sms); });
+  const auto fused_for = [&](int share) { return towers.fused(share, spec.sm_count - share); };
+  DividedGraph divided = lowered(fused_for(first_share), mode);
+  std::erase_if(shares, [&](int share) { return fused_for(share).groups != divided.fused.groups; });
+  divided.division = {.shares = std::move(shares), .first_share = first_share, .all_sms = spec.sm_count};
+  return divided;
 }
 
 PartTools::PartTools(const TunerTools& whole, DeviceFingerprint fingerprint, int sms) : tools_(whole) {

@@ -4,6 +4,11 @@
 #include <optional>
 #include <vector>
 
+#include "codegen/fusion.h"
+#include "codegen/lower.h"
+#include "codegen/memory_plan.h"
+#include "codegen/schedule.h"
+#include "runtime/plan.h"
 #include "tuner/device_share.h"
 #include "tuner/kernel_tuner.h"
 #include "tuner/measure.h"
@@ -23,11 +28,19 @@ struct SmDivision {
   bool has(int share) const;
 };
 
-// By the towers' predicted times, each kernel's the best of `space`, in the mode `partition`; `order` is order_steps'.
-// `device` may be null. Where SMs or graph cannot be divided, nothing, and one warning: the plan then runs on plain
-// streams.
-SmDivision divide_device(const Device* device, const DeviceSpec& spec, ExecutionMode mode, const Lowering& lowering,
-                         const StepOrder& order, const SearchSpace& space);
+// A graph as it is run: fused, since what pays depends on a tower's SMs, for their division.
+struct DividedGraph {
+  FusedGraph fused;
+  Lowering lowering;
+  StepOrder order;  // order_steps
+  SmDivision division;
+};
+
+// In the mode `partition` divided by the towers' predicted times, each kernel's the best of `space`. `device` may be
+// null. Where SMs or graph cannot be divided, no division, and one warning: the plan then runs on plain streams. A
+// division's shares are those that fuse alike.
+DividedGraph divide_graph(const Device* device, const DeviceSpec& spec, ExecutionMode mode, const Graph& graph,
+                          const FusionRules& rules, const SearchSpace& space);
 
 // The tools of a tower that has `sms` SMs to itself: verified and timed there where the device measures.
 class PartTools {

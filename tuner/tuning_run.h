@@ -192,6 +192,8 @@ class TuningRun {
   // The plan made of `kernels` with its towers paired, where that is the mode asked for; else as it is.
   Plan paired(Plan plan, const std::vector<ChosenKernel>& kernels) const;
 
+  bool may_spread() const;
+
   std::vector<KernelImage> compile(const KernelSource& source) const;
 
   void measure_plan();
@@ -210,10 +212,11 @@ class TuningRun {
   const std::atomic<bool>* stop_;
   Clock::time_point start_;
   Clock::time_point last_shown_{};
-  const FusedGraph fused_;  // the requested graph with what the rules add
-  Lowering lowering_;
-  StepOrder order_;
-  SmDivision division_;  // for which kernels are tuned
+  const DividedGraph divided_;  // the requested graph with what the rules add, for the SMs that kernels are tuned for
+  const FusedGraph& fused_ = divided_.fused;
+  const Lowering& lowering_ = divided_.lowering;
+  const StepOrder& order_ = divided_.order;
+  const SmDivision& division_ = divided_.division;
   Problems problems_;
   DeviceFingerprint fingerprint_;
   TunerTools tools_;

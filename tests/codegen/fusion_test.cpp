@@ -212,6 +212,9 @@ TEST(RowSums, AreForRowsEnoughForTheDevice) {
   const std::set<std::string> large = groups_with(fuse_graph(shipped("clip-vit-b16"), {}, 132), OpKind::row_sums);
   EXPECT_TRUE(large.contains("vision.layers.0.o"));
   EXPECT_FALSE(large.contains("text.layers.0.o"));
+  const TowerSms divided{.all = 132, .of_tower = {{"text", 16}}};
+  EXPECT_TRUE(
+      groups_with(fuse_graph(shipped("clip-vit-b16"), {}, divided), OpKind::row_sums).contains("text.layers.0.o"));
 }
 
 TEST(RowSums, KeepRandomGraphsValid) {

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <map>
+#include <set>
+#include <string>
 
 #include "codegen/fusion.h"
 #include "tests/support/fake_device.h"
@@ -68,16 +71,40 @@ TEST(SmShares, GoToOneTowerWhereTheOtherCannotUseThem) {
 }
 
 TEST(SmShares, FollowThePredictedTimesOfTheTowers) {
-  const Graph graph = tiny_dual();
-  const Lowering lowering = lower(graph, fuse(graph, {}));
-  const StepOrder order = order_steps(lowering, ExecutionMode::partition);
-  ASSERT_EQ(order.stream_count, 3);
   DeviceSpec device = test_device();
   device.sm_count = 16;
-  const SmDivision division = divide_device(nullptr, device, ExecutionMode::partition, lowering, order, small_space());
+  const auto [fused, lowering, order, division] =
+      divide_graph(nullptr, device, ExecutionMode::partition, tiny_dual(), {}, small_space());
+  ASSERT_EQ(order.stream_count, 3);
   EXPECT_EQ(division.all_sms, 16);
   EXPECT_TRUE(division.has(division.first_share));
   EXPECT_GE(division.first_share, 8) << "vision is the larger tower";
+}
+
+std::set<std::string> towers_with_row_sums(const FusedGraph& fused) {
+  std::set<std::string> towers;
+  for (const FusedGroup& group : fused.groups)
+    for (const NodeId id : group.nodes)
+      if (fused.graph.nodes[static_cast<std::size_t>(id)].op == OpKind::row_sums) towers.insert(group.tower);
+  return towers;
+}
+
+// The text tower's few rows are many for the SMs that it gets.
+TEST(SmShares, DecideWhatIsFused) {
+  const Graph graph = load_graph(std::filesystem::path(DUET_SOURCE_DIR) / "graphs" / "clip-vit-b16.yaml", {});
+  DeviceSpec device = test_device();
+  device.sm_count = 132;
+  const SearchSpace space = small_space();
+  const DividedGraph shared = divide_graph(nullptr, device, ExecutionMode::streams, graph, {}, space);
+  const DividedGraph divided = divide_graph(nullptr, device, ExecutionMode::partition, graph, {}, space);
+  EXPECT_EQ(towers_with_row_sums(shared.fused), std::set<std::string>{"vision"});
+  EXPECT_EQ(towers_with_row_sums(divided.fused), (std::set<std::string>{"text", "vision"}));
+  ASSERT_FALSE(divided.division.shares.empty());
+  for (const int share : divided.division.shares) {
+    const TowerSms sms{.all = 132, .of_tower = {{"vision", share}, {"text", 132 - share}}};
+    EXPECT_EQ(fuse_graph(graph, {}, sms).groups, divided.fused.groups) << share;
+  }
+  EXPECT_LT(divided.division.shares.size(), possible_shares(132, share_granule(nullptr)).size());
 }
 
 TEST(SmShares, JointStepsWaitForBothTowers) {
