@@ -21,15 +21,19 @@ constexpr std::size_t kMostShares = 7;  // of the SMs, timed in one walk
 
 }  // namespace
 
-std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like) {
+std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like, bool may_spread) {
   std::vector<ScheduleVariant> variants;
-  for (const bool early_launch : {true, false}) {
+  const auto add = [&](bool early_launch, bool spread) {
     for (const bool prefetch : {false, true}) {
       ScheduleVariant& variant = variants.emplace_back(like);
       variant.early_launch = early_launch;
       variant.prefetch = prefetch;
+      variant.spread = spread;
     }
-  }
+  };
+  add(true, false);
+  if (may_spread) add(true, true);
+  add(false, false);
   return variants;
 }
 
@@ -41,14 +45,15 @@ std::vector<ScheduleVariant> variants_like(const Plan& plan) {
   std::vector<ScheduleVariant> variants;
   for (const LaunchOrder order : {LaunchOrder::graph, LaunchOrder::reversed, LaunchOrder::turns}) {
     like.order = order;
-    for (const ScheduleVariant& variant : launch_variants(like)) variants.push_back(variant);
+    for (const ScheduleVariant& variant : launch_variants(like, true)) variants.push_back(variant);
   }
   return variants;
 }
 
 std::string variant_text(const ScheduleVariant& variant) {
-  std::string text = fmt::format("{} launches, {}", variant.early_launch ? "early" : "plain",
-                                 variant.prefetch ? "weights prefetched" : "no prefetch");
+  std::string text =
+      fmt::format("{} launches, {}{}", variant.early_launch ? "early" : "plain", variant.spread ? "spread, " : "",
+                  variant.prefetch ? "weights prefetched" : "no prefetch");
   if (variant.order == LaunchOrder::reversed) text += ", the second tower first";
   if (variant.order == LaunchOrder::turns) text += ", by turns";
   if (variant.priority >= 0) text += fmt::format(", priority for stream {}", variant.priority);
@@ -126,8 +131,9 @@ std::size_t ScheduleChoice::race_variants(const std::vector<ChosenKernel>& kerne
 }
 
 // Not ended by the budget: without an answer here there is no plan.
-ScheduleVariant ScheduleChoice::choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like) {
-  const std::vector<ScheduleVariant> variants = launch_variants(like);
+ScheduleVariant ScheduleChoice::choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,
+                                               bool may_spread) {
+  const std::vector<ScheduleVariant> variants = launch_variants(like, may_spread);
   return variants[race_variants(kernels, variants, [&] { return unless_stopped(); })];
 }
 

@@ -24,17 +24,19 @@ namespace duet {
 struct ScheduleVariant {
   bool early_launch = true;
   bool prefetch = false;  // of weights
+  bool spread = false;    // blocks evenly on the SMs (block_spread.h), of kernels launched early
   LaunchOrder order = LaunchOrder::graph;
   int priority = -1;    // the stream that has it; -1: none
   int first_share = 0;  // SMs of the first of two towers, where they are divided (sm_division.h); else 0
 
   bool operator==(const ScheduleVariant&) const = default;
 };
-// With early launches and prefetch on and off, all else as in `like`; a tie goes to the first.
-std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like);
+// With early launches and prefetch on and off, all else as in `like`; a tie goes to the first. Where blocks may be
+// spread, early launches with and without that.
+std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like, bool may_spread);
 // The variants that may have given this plan's streams and the order of its steps.
 std::vector<ScheduleVariant> variants_like(const Plan& plan);
-std::string variant_text(const ScheduleVariant& variant);  // "early launches, no prefetch, by turns, 88 SMs first"
+std::string variant_text(const ScheduleVariant& variant);  // "early launches, spread, no prefetch, by turns, ..."
 
 struct ScheduleLimits {
   double budget_s = 0;  // from now; 0: none
@@ -51,8 +53,10 @@ class ScheduleChoice {
   ScheduleChoice(PlanTimer& timer, MakePlan make_plan, ScheduleLimits limits);
   void set_observer(Observer observer) { observer_ = std::move(observer); }
 
-  // The fastest of launch_variants(like) for these kernels. Throws Error(device) when none of them can be measured.
-  ScheduleVariant choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like);
+  // The fastest of launch_variants(like, may_spread) for these kernels. Throws Error(device) when none of them can be
+  // measured.
+  ScheduleVariant choose_variant(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,
+                                 bool may_spread);
   // From the share of `like` to a faster one beside it, as long as there is one; `shares` ascend. `like` itself where
   // there is none, or the budget is spent.
   ScheduleVariant choose_share(const std::vector<ChosenKernel>& kernels, const ScheduleVariant& like,

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "tuner/block_spread.h"
 #include "tuner/elapsed.h"
 #include "tuner/pairing.h"
 #include "tuner/repeatability.h"
@@ -58,10 +59,7 @@ TuningRun::TuningRun(Device* device, KernelCompiler* compiler, PlanStore& store,
       observer_(observer),
       stop_(stop),
       start_(Clock::now()),
-      fused_(fuse_graph(request.graph, request.rules, request.device.sm_count)),
-      lowering_(lower(fused_.graph, fused_.groups)),
-      order_(order_steps(lowering_, request.mode)),
-      division_(divide_device(device, request.device, request.mode, lowering_, order_, request.space)),
+      divided_(divide_graph(device, request.device, request.mode, request.graph, request.rules, request.space)),
       problems_(find_problems(lowering_, order_, division_.streams())),
       fingerprint_(request_fingerprint(device, request)) {
   if (lowering_.groups.empty()) fail(ErrorKind::input, "graph '{}' has nothing to run", request.graph.name);
@@ -206,6 +204,7 @@ Plan TuningRun::launch_variant(Plan plan, const std::vector<ChosenKernel>& kerne
   for (PlanKernel& kernel : plan.kernels) kernel.programmatic_launch = variant.early_launch;
   if (variant.prefetch) add_weight_prefetch(plan, weight_prefetch_limit(fingerprint_));
   plan = with_launch_order(paired(std::move(plan), kernels), variant.order);
+  if (variant.spread) plan = spread_blocks(std::move(plan), request_.device);
   return variant.priority >= 0 ? with_priority(plan, variant.priority) : plan;
 }
 

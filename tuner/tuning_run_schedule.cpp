@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "tuner/block_spread.h"
 #include "tuner/elapsed.h"
 #include "tuner/tuning_run.h"
 
@@ -86,7 +87,7 @@ void TuningRun::choose_schedule(const EarlierSchedule* begun) {
   variant_.first_share = division_.first_share;
   if (begun != nullptr) take_up(*begun);
   // Of what an earlier run tried only its result is known: another goal than latency needs more to choose from.
-  if (begun == nullptr || request_.goal != Goal{}) variant_ = schedule.choose_variant(chosen_, variant_);
+  if (begun == nullptr || request_.goal != Goal{}) variant_ = schedule.choose_variant(chosen_, variant_, may_spread());
   if (std::none_of(choices_.begin(), choices_.end(), was_compared)) {
     choose_lighter(schedule);
     choose_streams(schedule);
@@ -95,11 +96,16 @@ void TuningRun::choose_schedule(const EarlierSchedule* begun) {
     if (!was_compared(choices_[problem])) choose_in_context(schedule, problem);
   const auto changed = std::count_if(choices_.begin(), choices_.end(),
                                      [](const KernelChoice& choice) { return choice.config != choice.alone_config; });
-  if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_);
+  if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_, may_spread());
   cut_ = schedule.cut();
   counts_.measure_s += seconds_since(start);
   log_at(1, "{}; {} kernels chosen in context, in {:.1f} s{}", variant_text(variant_), changed, seconds_since(start),
          cut_ ? cut_text(*cut_) : "");
+}
+
+// In pairs the blocks of both towers start together, and fit an SM together.
+bool TuningRun::may_spread() const {
+  return starts_kernels_early(request_.device) && request_.mode != ExecutionMode::paired;
 }
 
 void TuningRun::choose_streams(ScheduleChoice& schedule) {
