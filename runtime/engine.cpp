@@ -85,8 +85,17 @@ struct Engine::State {
         plan(validated(std::move(what))),
         options(how),
         kernels(device, plan),
-        memory(device, plan, options.guard_bytes),
+        memory(options.memory != nullptr ? *options.memory : own_memory.emplace(device, plan, options.guard_bytes)),
         input_set(plan.inputs.size()) {
+    if (options.memory == nullptr) {
+      fill_weights(weights);
+    } else if (!memory.holds(plan)) {
+      fail(ErrorKind::internal, "the memory given for the plan of {} does not hold it", plan.key.model);
+    }
+    executable = device.capture(make_launches(device, plan, kernels, memory));
+  }
+
+  void fill_weights(const WeightProvider& weights) {
     const DeviceAddress weight_space = memory.address({.space = BufferSpace::weights});
     if (options.weight_space.empty()) {
       load_weights(device, plan, weights, weight_space);
@@ -97,7 +106,6 @@ struct Engine::State {
            plan.weight_bytes);
     }
     options.weight_space = {};
-    executable = device.capture(make_launches(device, plan, kernels, memory));
   }
 
   void require_inputs() const {
@@ -110,7 +118,8 @@ struct Engine::State {
   Plan plan;
   EngineOptions options;
   LoadedKernels kernels;
-  PlanMemory memory;
+  std::optional<PlanMemory> own_memory;
+  PlanMemory& memory;
   std::vector<bool> input_set;
   std::unique_ptr<Executable> executable;  // dies before the kernels and the memory it uses
 };

@@ -18,6 +18,7 @@
 #include "base/tensor.h"
 #include "runtime/device.h"
 #include "runtime/plan.h"
+#include "runtime/plan_memory.h"
 #include "runtime/weights.h"
 
 namespace duet {
@@ -30,6 +31,9 @@ struct EngineOptions {
   // The weight space as make_weight_space() left it for this plan's weights: it is copied instead of made again. Read
   // by the constructor only.
   std::span<const std::byte> weight_space{};
+  // Instead of memory of its own, with the plan's weights in it already. It holds the plan (PlanMemory::holds) and
+  // outlives the engine; of engines that share it, one runs at a time. Guard bytes are the memory's.
+  PlanMemory* memory = nullptr;
 };
 
 class Engine {

@@ -39,6 +39,17 @@ PlanMemory::PlanMemory(Device& device, const Plan& plan, std::size_t guard_bytes
   if (counters_.bytes > 0) device_.fill(begin(counters_), std::byte{0}, counters_.bytes);
 }
 
+bool PlanMemory::holds(const Plan& plan) const {
+  const auto same = [](const std::vector<Space>& spaces, const std::vector<PlanTensor>& tensors) {
+    return std::equal(spaces.begin(), spaces.end(), tensors.begin(), tensors.end(),
+                      [](const Space& space, const PlanTensor& tensor) {
+                        return space.bytes == static_cast<std::size_t>(tensor.device_bytes());
+                      });
+  };
+  return plan.arena_bytes <= arena_.bytes && plan.weight_bytes <= weights_.bytes &&
+         plan.counter_bytes <= counters_.bytes && same(inputs_, plan.inputs) && same(outputs_, plan.outputs);
+}
+
 PlanMemory::Space PlanMemory::make_space(std::string name, std::uint64_t bytes) {
   Space space;
   space.name = std::move(name);

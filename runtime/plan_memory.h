@@ -19,6 +19,8 @@ class PlanMemory {
   // Counters and inputs are zero. `guard_bytes` are rounded up to 256.
   PlanMemory(Device& device, const Plan& plan, std::size_t guard_bytes);
 
+  // Whether every space of the plan fits; inputs and outputs must be the same ones.
+  bool holds(const Plan& plan) const;
   // Of the first byte; 0 for BufferSpace::none and for a space of no bytes.
   DeviceAddress address(const BufferRef& ref) const;
   // Fills arena and outputs.

@@ -21,12 +21,28 @@ PlanTimer::PlanTimer(Device& device, const Graph& graph, std::uint64_t seed, Thr
       weights_(synthetic_weights(graph, seed)),
       inputs_(synthetic_inputs(graph, seed)) {}
 
-std::unique_ptr<Engine> PlanTimer::load(const Plan& plan) {
-  if (weight_space_.empty() || space_of_ != plan.weights) {
-    weight_space_ = make_weight_space(plan, weights_);
-    space_of_ = plan.weights;
+void PlanTimer::make_weights(const Plan& plan) {
+  if (!weight_space_.empty() && space_of_ == plan.weights) return;
+  weight_space_ = make_weight_space(plan, weights_);
+  space_of_ = plan.weights;
+}
+
+PlanMemory PlanTimer::make_memory(const std::vector<Plan>& plans) {
+  make_weights(plans.front());
+  Plan largest = plans.front();
+  for (const Plan& plan : plans) {
+    largest.arena_bytes = std::max(largest.arena_bytes, plan.arena_bytes);
+    largest.counter_bytes = std::max(largest.counter_bytes, plan.counter_bytes);
   }
-  auto engine = std::make_unique<Engine>(device_, plan, weights_, EngineOptions{.weight_space = weight_space_});
+  PlanMemory memory(device_, largest, 0);
+  if (!weight_space_.empty()) device_.write(memory.address({.space = BufferSpace::weights}), weight_space_);
+  return memory;
+}
+
+std::unique_ptr<Engine> PlanTimer::load(const Plan& plan, PlanMemory* memory) {
+  make_weights(plan);
+  auto engine =
+      std::make_unique<Engine>(device_, plan, weights_, EngineOptions{.weight_space = weight_space_, .memory = memory});
   for (const auto& [name, tensor] : inputs_) engine->set_input(name, tensor);
   engine->time_us(kWarmUp, CacheState::warm);
   return engine;
@@ -51,13 +67,13 @@ std::optional<double> PlanTimer::energy_mj(const Plan& plan, double run_us, doub
       .energy_mj;
 }
 
+// Each has a buffer that flushes L2 (GraphTimer) beside the memory that all share.
 std::size_t PlanTimer::plans_at_once(const Plan& plan) const {
   constexpr std::size_t kLeast = 2;
-  const std::uint64_t bytes =
-      plan.weight_bytes + plan.arena_bytes + plan.counter_bytes +
-      2 * static_cast<std::uint64_t>(std::max<std::int64_t>(0, device_.info().fingerprint.l2_bytes));
-  const auto memory = static_cast<std::uint64_t>(std::max<std::int64_t>(0, device_.info().memory_bytes));
-  return std::max(kLeast, static_cast<std::size_t>(memory / 2 / std::max<std::uint64_t>(1, bytes)));
+  const auto half = static_cast<std::uint64_t>(std::max<std::int64_t>(0, device_.info().memory_bytes)) / 2;
+  const std::uint64_t shared = plan_memory_bytes(plan);
+  const auto l2_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(1, device_.info().fingerprint.l2_bytes));
+  return std::max(kLeast, static_cast<std::size_t>(half > shared ? (half - shared) / (2 * l2_bytes) : 0));
 }
 
 // A fault may have taken a worker process, and with it all engines: whoever was at it is out, the others start again.
@@ -80,10 +96,11 @@ RaceResult PlanTimer::race(const std::vector<Plan>& plans, const RaceOptions& op
 // `at`: the plan that the device was busy with, for whoever catches its error.
 RaceResult PlanTimer::race_once(const std::vector<Plan>& plans, const std::vector<bool>& failed,
                                 const RaceOptions& options, const std::function<bool()>& go_on, std::size_t& at) {
+  PlanMemory memory = make_memory(plans);
   std::vector<std::unique_ptr<Engine>> engines(plans.size());
   for (std::size_t i = 0; i < plans.size(); ++i) {
     at = i;
-    if (!failed[i]) engines[i] = load(plans[i]);
+    if (!failed[i]) engines[i] = load(plans[i], &memory);
   }
   const TakeRound take_round = [&](const std::vector<std::size_t>& order) {
     return watch_.steady([&] {
