@@ -13,8 +13,8 @@
 namespace duet {
 namespace {
 
-// Two engines of the same plan differ by 1 to 2%, by where their buffers lie: a smaller gain is not the kernel's.
-constexpr double kPlanTie = 0.02;
+// Six engines of one plan in one memory were within 0.4 and 0.8% of each other: a smaller gain is not the kernel's.
+constexpr double kPlanTie = 0.01;
 constexpr int kSamplesPerTurn = 8;
 constexpr int kMaxRounds = 16;
 constexpr std::size_t kMostShares = 7;  // of the SMs, timed in one walk
