@@ -205,19 +205,24 @@ void KernelTuner::require_working_device(const CandidateRecord& record) {
   }
 }
 
+KernelWinner KernelTuner::finalist_of(std::size_t index, double time_us) const {
+  KernelWinner finalist;
+  finalist.time_us = time_us;
+  finalist.candidate = index;
+  finalist.reference = is_reference(index);
+  finalist.smem_bytes = feasible_[index].smem_bytes;
+  finalist.threads = feasible_[index].threads;
+  finalist.read_bytes = launch_read_bytes(feasible_[index]);
+  return finalist;
+}
+
 void KernelTuner::keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
                                const CandidateRecord& record, double time_us) {
   const bool timed = tools_.measurer != nullptr && record.median_us > 0;
-  KernelWinner winner;
+  KernelWinner winner = finalist_of(index, time_us);
   winner.kernel = {.tile = feasible_[index].tile, .source = source, .images = {}, .measured_us = record.median_us};
   if (tools_.pool != nullptr) winner.kernel.images.push_back(compiled.image);
-  winner.time_us = time_us;
   winner.provenance = timed || tools_.measurer == nullptr ? provenance() : Provenance::predicted;
-  winner.candidate = index;
-  winner.reference = is_reference(index);
-  winner.smem_bytes = feasible_[index].smem_bytes;
-  winner.threads = feasible_[index].threads;
-  winner.read_bytes = launch_read_bytes(feasible_[index]);
   if (timed) {
     winner.interval_us = median_interval(record.samples_us);
     finalists_.keep(winner);

@@ -82,14 +82,36 @@ std::vector<KernelTuner::Known> KernelTuner::racers_of_settled(const SearchLimit
   return racers;
 }
 
+std::vector<KernelTuner::Pending> KernelTuner::submit_known(const std::vector<Known>& known) {
+  std::vector<Pending> pending;
+  for (const Known& one : known) pending.push_back(submit(one.index, source_of(one.index)));
+  return pending;
+}
+
+// Of what did not race, the finalists of the earlier run: a plan may do better with them. How many there were.
+std::size_t KernelTuner::load_other_finalists(const SearchLimits& limits, const std::vector<Known>& known,
+                                              const std::vector<Known>& racers) {
+  Finalists before;
+  for (const auto& [index, record] : known)
+    if (record->status == kStatusOk) before.keep(finalist_of(index, record->median_us));
+  std::vector<Known> others;
+  for (const KernelWinner& finalist : before.kept()) {
+    const auto is_it = [&](const Known& one) { return one.index == finalist.candidate; };
+    if (std::none_of(racers.begin(), racers.end(), is_it))
+      others.push_back(*std::find_if(known.begin(), known.end(), is_it));
+  }
+  for (const Pending& other : submit_known(others))
+    if (wait(other, limits)) finish(other, limits);
+  return others.size();
+}
+
 // True when there was nothing to do but to load what an earlier run had chosen.
 bool KernelTuner::adopt_settled(const SearchLimits& limits) {
   if (tools_.measurer == nullptr || limits.first_valid || winner_) return false;
   const std::vector<Known> before = known();
   const std::vector<Known> racers = racers_of_settled(limits, before);
   if (racers.empty()) return false;
-  std::vector<Pending> loading;
-  for (const Known& racer : racers) loading.push_back(submit(racer.index, source_of(racer.index)));
+  std::vector<Pending> loading = submit_known(racers);
   for (const Pending& racer : loading) {
     if (wait(racer, limits) && finish(racer, limits).valid) continue;
     for (const Pending& left : loading) tried_[left.index] = timed_.contains(left.index);
@@ -97,6 +119,7 @@ bool KernelTuner::adopt_settled(const SearchLimits& limits) {
   }
   std::vector<KernelWinner> runners = finalists_.kept();
   std::stable_sort(runners.begin(), runners.end(), preferred);
+  const std::size_t others = load_other_finalists(limits, before, racers);
   std::vector<std::vector<double>> samples_us;
   for (const KernelWinner& runner : runners) samples_us.push_back(timed_.at(runner.candidate).samples_us);
   if (runners.size() > 1) {
@@ -104,7 +127,7 @@ bool KernelTuner::adopt_settled(const SearchLimits& limits) {
     prefer_reference(runners, result);
     settle(std::move(runners), result);
   }
-  counts_.cached += static_cast<int>(before.size() - racers.size());
+  counts_.cached += static_cast<int>(before.size() - racers.size() - others);
   for (const Known& one : before) tried_[one.index] = true;
   settled_ = true;
   return true;

@@ -135,6 +135,9 @@ class KernelTuner {
   std::vector<Known> known() const;
   bool adopt_settled(const SearchLimits& limits);
   std::vector<Known> racers_of_settled(const SearchLimits& limits, const std::vector<Known>& known) const;
+  std::vector<Pending> submit_known(const std::vector<Known>& known);
+  std::size_t load_other_finalists(const SearchLimits& limits, const std::vector<Known>& known,
+                                   const std::vector<Known>& racers);
   void learn_known(Search& search);
   void carry_out(Search search, const OnCandidate& on_candidate);
   void run(Search& search, const OnCandidate& on_candidate);
@@ -161,6 +164,8 @@ class KernelTuner {
   void recover_from_fault(const CandidateRecord& record);
   void require_working_device(const CandidateRecord& record);
   void refuse(CandidateRecord& record, std::string_view status, std::string detail);
+  // What is known of a candidate without its kernel.
+  KernelWinner finalist_of(std::size_t index, double time_us) const;
   void keep_if_best(std::size_t index, const KernelSource& source, const CompileResult& compiled,
                     const CandidateRecord& record, double time_us);
   std::string source_identity(const KernelSource& source) const;

@@ -73,7 +73,7 @@ TEST(Priorities, GoToOneStream) {
 TEST(ScheduleVariants, OfAPlanAreThoseThatMayHaveGivenItsStreams) {
   Plan plan = with_launch_order(with_priority(five_steps(), 1), LaunchOrder::reversed);
   std::vector<ScheduleVariant> variants = variants_like(plan);
-  EXPECT_EQ(variants.size(), 12u);
+  EXPECT_EQ(variants.size(), 18u);
   const ScheduleVariant text_first{
       .early_launch = false, .prefetch = true, .order = LaunchOrder::reversed, .priority = 1};
   EXPECT_NE(std::find(variants.begin(), variants.end(), text_first), variants.end());

@@ -463,6 +463,24 @@ TEST_F(RacedSession, AScheduleThatWasStoppedIsGoneOnWith) {
   EXPECT_TRUE(tune(device, "stopped.db", request(small_space())).reused);
 }
 
+TEST_F(RacedSession, AChoiceInContextOfWhatWasTooSlowToRaceIsFoundAgain) {
+  TimedDevice device;
+  device.kernel_us = [](const std::string& entry, std::size_t length) {
+    const bool slow_alone = entry.find("_t128_v1") != std::string::npos;
+    return length == 1 ? (slow_alone ? 4.0 : 5.0) : (slow_alone ? 5.6 : 5.0);
+  };
+  const TuneReport first = tune(device, "context.db", request(small_space()));
+  EXPECT_NE(first.plan.kernels.at(0).entry.find("_t128_v1"), std::string::npos);
+  for (const CandidateRecord& record : records(first, "context.db")) {
+    const bool chosen = record.config == first.plan.choices.at(0).config;
+    EXPECT_TRUE(!chosen || !parse_mark(record.detail)) << "it did not race";
+  }
+  const TuneReport second = tune(device, "context.db", request(small_space()));
+  EXPECT_TRUE(second.reused);
+  EXPECT_EQ(second.plan.kernels.at(0).entry, first.plan.kernels.at(0).entry);
+  EXPECT_EQ(second.verified, 0);
+}
+
 TEST_F(RacedSession, AScheduleOfAsManyPlansAsWereAskedForIsSettled) {
   TimedDevice device;
   TuneRequest asked = request(small_space());
