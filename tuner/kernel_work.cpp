@@ -134,9 +134,10 @@ KernelWork work_of(const AttentionSpec& spec, const AttentionTile& tile, const K
   work.copy_clocks = 60.0 * steps.longest + copies * kCopyClocks / config.threads();
   work.block_clocks = 200 + 1.25 * width + 40 * tile.stages + (tile.warps_kv - 1) * (100 + width);
   // Q, O, scores, weights and a step's fragments of K or V; the next step's scores, or what the compiler keeps in their
-  // place; then addresses and row state.
+  // place; the places of copies; then addresses and row state.
   const int next = config.scores_ahead() ? config.warp_kv() / 2 : 20;
-  work.estimated_registers = clamp_registers(width / 4 + width / 2 + config.warp_kv() + next + 60);
+  work.estimated_registers =
+      clamp_registers(width / 4 + width / 2 + config.warp_kv() + next + config.copy_registers() + 56);
   return work;
 }
 
