@@ -92,6 +92,7 @@ struct Engine::State {
     } else if (!memory.holds(plan)) {
       fail(ErrorKind::internal, "the memory given for the plan of {} does not hold it", plan.key.model);
     }
+    options.weight_space = {};
     executable = device.capture(make_launches(device, plan, kernels, memory));
   }
 
@@ -105,7 +106,6 @@ struct Engine::State {
       fail(ErrorKind::internal, "a weight space of {} bytes for a plan of {}", options.weight_space.size(),
            plan.weight_bytes);
     }
-    options.weight_space = {};
   }
 
   void require_inputs() const {

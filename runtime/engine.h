@@ -18,10 +18,11 @@
 #include "base/tensor.h"
 #include "runtime/device.h"
 #include "runtime/plan.h"
-#include "runtime/plan_memory.h"
 #include "runtime/weights.h"
 
 namespace duet {
+
+class PlanMemory;
 
 struct EngineOptions {
   // Guard bands: every space is surrounded by this many bytes of a known pattern, checked by check_guards().

@@ -28,6 +28,8 @@ std::string_view execution_mode_name(ExecutionMode mode) {
   return "unknown";
 }
 
+int registers_of(const PlanKernel& kernel) { return kernel.images.empty() ? 0 : kernel.images.front().registers; }
+
 StreamShare stream_share(const Plan& plan, int stream) {
   return plan.streams.empty() ? StreamShare{} : plan.streams.at(static_cast<std::size_t>(stream));
 }

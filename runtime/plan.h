@@ -79,6 +79,8 @@ struct PlanKernel {
 
   bool operator==(const PlanKernel&) const = default;
 };
+// A thread's, by the first image; 0 when that is not known.
+int registers_of(const PlanKernel& kernel);
 
 // Where a kernel's pointer argument points.
 enum class BufferSpace : int {

@@ -11,9 +11,7 @@
 namespace duet {
 namespace {
 
-constexpr int kSmemUnit = 1024;  // of what a block is given
-
-int registers_of(const PlanKernel& kernel) { return kernel.images.empty() ? 0 : kernel.images.front().registers; }
+constexpr int kSmemUnit = 1024;  // of what a block asks for
 
 // The step before each on its stream; -1: none.
 std::vector<int> steps_before(const Plan& plan) {
@@ -29,7 +27,7 @@ std::vector<int> steps_before(const Plan& plan) {
 
 bool fit_together(const DeviceSpec& device, const PlanKernel& a, const PlanKernel& b) {
   return blocks_per_sm(device, a.threads + b.threads, std::max(registers_of(a), registers_of(b)),
-                       a.smem_bytes + b.smem_bytes + kSmemUnit) > 0;
+                       a.smem_bytes + b.smem_bytes + kReservedSmemPerBlock) > 0;
 }
 
 // With which an SM does not take one block more than its part of the step's.

@@ -17,8 +17,7 @@ constexpr double kLoadLatencyUs = 0.4;       // between L2's and DRAM's
 constexpr double kCombineSyncUs = 1.5;       // a fence, an atomic and the read that waits for it, each to L2
 constexpr double kIssueShare = 0.6;          // of an SM's issue slots that a warp on each of its parts takes
 constexpr double kReachableBandwidth = 0.85;
-constexpr int kSubPartitions = 4;  // of an SM, each with its tensor core
-constexpr int kReservedSmemPerBlock = 1024;
+constexpr int kSubPartitions = 4;   // of an SM, each with its tensor core
 constexpr int kRegisterUnit = 256;  // allocated to a warp at a time
 constexpr int kMaxRegisters = 255;
 

@@ -20,8 +20,10 @@ struct KernelTraffic {
 // max(bytes / memory bandwidth, flops / peak): the roofline (Williams et al. 2009), without launch.
 double floor_us(const KernelTraffic& traffic, const DeviceSpec& device, bool tensor_cores);
 
+// What the system keeps of an SM's shared memory for each block.
+inline constexpr int kReservedSmemPerBlock = 1024;
 // Blocks of this size that one SM holds, as the CUDA occupancy rules have it: registers in units of 256 a warp, shared
-// memory with the kilobyte a block that the system reserves, threads, block slots, barriers. 0 when not even one fits.
+// memory with what the system keeps, threads, block slots, barriers. 0 when not even one fits.
 int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem_bytes, int barriers = 1);
 
 // How a predicted time comes about. All times in microseconds, of the whole kernel.

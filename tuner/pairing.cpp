@@ -37,9 +37,6 @@ std::optional<Towers> two_towers(const Plan& plan) {
   return Towers{by_stream.begin()->second, by_stream.rbegin()->second};
 }
 
-// As compiled alone; 0 when that is not known.
-int registers_of(const PlanKernel& kernel) { return kernel.images.empty() ? 0 : kernel.images.front().registers; }
-
 // What two steps save in one launch: the shorter's time. None where a block with the threads of the one, the registers
 // of the other and the larger's shared memory does not fit an SM: the compiler would spill.
 std::optional<double> gain_us(const Plan& plan, const PlanStep& a, const PlanStep& b, const KernelCandidate& first,

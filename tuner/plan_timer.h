@@ -31,9 +31,8 @@ class PlanTimer {
   Measurement measure(const Plan& plan, const StoppingRule& rule);
   // Whether runs give the same bits. Throws as measure() does.
   Repeatability repeat(const Plan& plan, int runs) { return check_repeatability(*load(plan), runs); }
-  // Plans in order of preference; each stays loaded until the end, all in the same memory: where a plan's buffers lie
-  // makes up to 4% of its time, and is not the plan's. One over which the device fails is out, with a warning, and the
-  // others begin anew.
+  // Plans in order of preference; each stays loaded until the end, all in the same memory, so that where buffers lie
+  // tells no plan from another. One over which the device fails is out, with a warning, and the others begin anew.
   RaceResult race(const std::vector<Plan>& plans, const RaceOptions& options, const std::function<bool()>& go_on);
   // Of a run, over so many seconds of them back to back; none where the device counts no energy. Throws as measure().
   std::optional<double> energy_mj(const Plan& plan, double run_us, double seconds);

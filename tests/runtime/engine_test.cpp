@@ -6,6 +6,8 @@
 
 #include <limits>
 
+#include "runtime/plan_memory.h"
+#include "runtime/weight_loading.h"
 #include "tests/support/error_of.h"
 #include "tests/support/two_tower_plan.h"
 
@@ -151,6 +153,36 @@ TEST_F(EngineTest, PoisonShowsAnUnwrittenResult) {
   engine->run();
   for (const std::byte value : engine->output("scores").bytes) EXPECT_EQ(value, std::byte{0xFF});
   EXPECT_EQ(engine->check_guards(), "");
+}
+
+// The plans of a race, with the largest arena among them.
+TEST_F(EngineTest, EnginesThatShareMemoryRunAtTheSameAddresses) {
+  Plan larger = plan_;
+  larger.arena_bytes += 4096;
+  PlanMemory memory(device_, larger, 0);
+  load_weights(device_, plan_, weights_, memory.address({.space = BufferSpace::weights}));
+  const std::size_t allocated = device_.live_allocations();
+  const auto one = make_engine({.memory = &memory}), other = make_engine({.memory = &memory});
+  EXPECT_EQ(device_.live_allocations(), allocated);
+  EXPECT_EQ(one->input_address("pixels"), other->input_address("pixels"));
+  for (Engine* engine : {one.get(), other.get()}) {
+    set_inputs(*engine);
+    engine->run();
+    EXPECT_THAT(engine->output("scores").floats(), ElementsAre(11, 14, 22, 104, 110, 124));
+  }
+}
+
+TEST_F(EngineTest, MemoryThatDoesNotHoldThePlanIsRefused) {
+  PlanMemory memory(device_, plan_, 0);
+  EXPECT_TRUE(memory.holds(plan_));
+  Plan larger = plan_;
+  larger.arena_bytes += 1;
+  EXPECT_FALSE(memory.holds(larger));
+  Plan other = plan_;
+  other.outputs.front().ld += 8;
+  EXPECT_FALSE(memory.holds(other));
+  plan_ = larger;
+  error_of(ErrorKind::internal, [&] { make_engine({.memory = &memory}); });
 }
 
 TEST_F(EngineTest, MissingAndMisshapenWeightsAreErrors) {
