@@ -191,12 +191,12 @@ template <class Shape>
 DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
                           const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
   const TmaTiles<Shape> tiles(params, place, smem);
-  tiles.init();
+  tiles.open();
   if (thread_index() >= Shape::kThreads) {
     if (place.lane == 0) tiles.produce();
   } else {
     if constexpr (!Shape::kConfig.loading_warp()) {
-      if (thread_index() == 0) tiles.ask_first();
+      if (thread_index() == 0) tiles.ask_first_rows();
     }
     epilogue.prefetch_columns();
     prefetch_next_weights(params, block, Shape::kThreads);

@@ -25,21 +25,28 @@ class TmaTiles {
   DUET_DEVICE TmaTiles(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
       : params_(params), place_(place), smem_(smem) {}
 
-  // Before anything else, by all threads.
-  DUET_DEVICE void init() const {
+  // Before anything else, by all threads: makes the barriers and asks for the first weights, which need not wait for
+  // the kernel that writes A. Thread 0 does so before the others are all there, as its warp is the first to start.
+  DUET_DEVICE void open() const {
     if (thread_index() == 0) {
+      tma_prefetch_map(&params_.map_b);
+      tma_prefetch_map(&params_.map_a);
       for (int slot = 0; slot < kStages; ++slot) {
         mbarrier_init(full(slot), 1);
         mbarrier_init(empty(slot), kMathWarps);
       }
       mbarrier_init_fence();
+      for (int tile = 0; tile < first_tiles(); ++tile) {
+        mbarrier_arrive_expect(full(tile), kStageBytes);
+        load_b(tile, tile);
+      }
     }
     sync_block<Shape::kConfig.threads()>();
   }
 
-  // By the one thread that asks for tiles: all of them.
+  // By the one thread that asks for tiles: all that are left.
   DUET_DEVICE void produce() const {
-    ask_first();
+    ask_first_rows();
     int slot = 0;
     u32 parity = 0;
     for (int tile = 0; tile < place_.k_tiles - kStages; ++tile) {
@@ -48,15 +55,10 @@ class TmaTiles {
     }
   }
 
-  // As many as there are slots. Weights need not wait for the kernel that writes A.
-  DUET_DEVICE void ask_first() const {
-    const int first = place_.k_tiles < kStages ? place_.k_tiles : kStages;
-    for (int tile = 0; tile < first; ++tile) {
-      mbarrier_arrive_expect(full(tile), kStageBytes);
-      load_b(tile, tile);
-    }
+  // Of A, as many tiles as there are slots.
+  DUET_DEVICE void ask_first_rows() const {
     wait_for_predecessor();
-    for (int tile = 0; tile < first; ++tile) load_a(tile, tile);
+    for (int tile = 0; tile < first_tiles(); ++tile) load_a(tile, tile);
   }
 
   // The one that follows `tile` in its slot, when all warps are done with that; parity as await() had it for `tile`.
@@ -87,6 +89,8 @@ class TmaTiles {
   }
 
  private:
+  DUET_DEVICE int first_tiles() const { return place_.k_tiles < kStages ? place_.k_tiles : kStages; }
+
   DUET_DEVICE SmemAddr full(int slot) const {
     return smem_ + static_cast<u32>(Shape::kConfig.barrier_offset() + slot * 8);
   }
