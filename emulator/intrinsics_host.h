@@ -241,6 +241,7 @@ DUET_DEVICE u32 counter_add(u32* counter, u32 value) {
   host::store_global(counter, before + value);
   return before;
 }
+DUET_DEVICE void counter_release(u32* counter, u32 value) { counter_add(counter, value); }
 DUET_DEVICE void counter_store(u32* counter, u32 value) { host::store_global(counter, value); }
 DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {
   while (host::load_global<u32>(counter) < at_least) duet_emulator_counter_wait(counter, at_least);
@@ -324,7 +325,6 @@ DUET_DEVICE u32 byte_permute(u32 a, u32 b, u32 selector) {
 // ---- fp32 functions
 DUET_DEVICE float exp2_approx(float x) { return host::flush_subnormal(__builtin_exp2f(host::flush_subnormal(x))); }
 DUET_DEVICE float rsqrt_approx(float x) { return 1.0f / __builtin_sqrtf(host::flush_subnormal(x)); }
-DUET_DEVICE float reciprocal_approx(float x) { return host::flush_subnormal(1.0f / host::flush_subnormal(x)); }
 DUET_DEVICE float tanh_approx(float x) { return __builtin_tanhf(x); }
 DUET_DEVICE float error_function(float x) { return __builtin_erff(x); }
 DUET_DEVICE float max_f32(float a, float b) { return __builtin_fmaxf(a, b); }

@@ -141,11 +141,15 @@ DUET_DEVICE u32 counter_add(u32* counter, u32 value) {
   asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;" : "=r"(before) : "l"(counter), "r"(value) : "memory");
   return before;
 }
+// The same, release alone, without an answer.
+DUET_DEVICE void counter_release(u32* counter, u32 value) {
+  asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
+}
 // Stores to a counter (release at device scope).
 DUET_DEVICE void counter_store(u32* counter, u32 value) {
   asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
 }
-// Spins until a counter reaches a value (acquire). All blocks of the launch must be resident together.
+// Spins until a counter reaches a value (acquire). Who is waited for must be resident, or certain to become so.
 DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {
   u32 value;
   do {
@@ -299,11 +303,6 @@ DUET_DEVICE float exp2_approx(float x) {
 DUET_DEVICE float rsqrt_approx(float x) {
   float y;
   asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-DUET_DEVICE float reciprocal_approx(float x) {
-  float y;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 DUET_DEVICE float tanh_approx(float x) {

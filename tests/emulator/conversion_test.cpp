@@ -80,10 +80,9 @@ TEST(Functions, FollowTheDeviceAtTheEdges) {
   EXPECT_EQ(exp2_approx(3.0f), 8.0f);
   EXPECT_EQ(rsqrt_approx(subnormal), infinity);
   EXPECT_EQ(rsqrt_approx(4.0f), 0.5f);
-  EXPECT_EQ(reciprocal_approx(-subnormal), -infinity);
-  EXPECT_EQ(reciprocal_approx(infinity), 0.0f);
   EXPECT_EQ(max_f32(std::nanf(""), 1.0f), 1.0f);
   EXPECT_FLOAT_EQ(tanh_approx(0.5f), std::tanh(0.5f));
+  EXPECT_EQ(tanh_approx(-infinity), -1.0f);
   EXPECT_FLOAT_EQ(error_function(0.5f), std::erf(0.5f));
 }
 
