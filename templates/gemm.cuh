@@ -144,11 +144,20 @@ DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, c
   WrittenRowSums<Shape> row_sums(params, place, smem);
   if constexpr (Shape::kSplits > 1) {
     const SplitK<Shape> split(params, place, smem);
-    split.store(sums, statistics);
-    if (!split.is_last()) return;
-    const auto sums_of = [&](int row) { return Shape::kSumsRows ? split.row_sums(row) : statistics.total(row); };
+    if (!split.is_last()) {
+      split.leave(sums, statistics);
+      return;
+    }
+    const auto own = split.own_sums(sums);
+    split.await_others();
+    const auto sums_of = [&](int row) {
+      const RowSums own_sums = statistics.total(row);
+      return Shape::kSumsRows ? split.row_sums(row, own_sums) : own_sums;
+    };
     const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);
-    split.for_each_sum([&](const Group& group, const Float8& sum) { epilogue.finish(group, sum, norms, row_sums); });
+    split.for_each_sum(own,
+                       [&](const Group& group, const Float8& sum) { epilogue.finish(group, sum, norms, row_sums); });
+    split.reset();
   } else {
     const auto sums_of = [&](int row) { return statistics.total(row); };
     const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);

@@ -112,7 +112,7 @@ struct GemmConfig {
     return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + (wgmma() ? 32 : 40);
   }
 
-  // ---- shared memory, in this order: stages, residual, statistics, column terms, flag, barriers, row sums of C
+  // ---- shared memory, in this order: stages, residual, statistics, column terms, barriers, row sums of C
   constexpr int a_stage_bytes() const { return tile.block_m * tile.block_k * 2; }
   constexpr int b_stage_bytes() const { return tile.block_n * tile.block_k * 2; }
   constexpr int stage_bytes() const { return a_stage_bytes() + b_stage_bytes(); }
@@ -125,8 +125,8 @@ struct GemmConfig {
   // C leaves a warp in groups of two fragments of 16 rows and 8 columns, one chunk of 8 columns a lane; how many of
   // them a thread finishes.
   constexpr int groups_per_thread() const { return ceil_div(warp_m() / 16 * ceil_div(warp_n() / 8, 2), tile.warps_k); }
-  // Split-K: what the last block of a tile reads of one split's partial sums, of one group of every thread.
-  constexpr int split_group_bytes() const { return math_threads() * 32; }
+  // Split-K: the partial sums that the last block of a tile reads of one group of every thread.
+  constexpr int split_group_bytes() const { return (tile.split_k - 1) * math_threads() * 32; }
   // The residual's chunks, filled while the products run: their latency is hidden. Each thread reads what it copied.
   constexpr int residual_offset() const { return pipeline_bytes(); }
   constexpr int residual_bytes() const { return op.residual ? groups_per_thread() * math_threads() * 16 : 0; }
@@ -145,8 +145,7 @@ struct GemmConfig {
   }
   constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
   constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
-  constexpr int flag_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
-  constexpr int barrier_offset() const { return flag_offset() + (tile.split_k > 1 ? 16 : 0); }
+  constexpr int barrier_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
   // Two barriers of 8 bytes a stage, full and empty, for the tensor memory accelerator.
   constexpr int row_sums_offset() const { return barrier_offset() + (tma() ? tile.stages * 16 : 0); }
   // Whether a group of C is all that its warp has of the group's rows; then one set of warps has it.
@@ -177,7 +176,7 @@ struct GemmConfig {
   RULE((c).tile.block_k % (16 * (c).tile.warps_k) == 0, "block_k must be a multiple of 16 * warps_k")         \
   RULE((c).tile.stages >= 2 && (c).tile.stages <= 12, "stages must be 2 to 12")                               \
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
-  RULE((c).tile.split_k == 1 || (c).split_group_bytes() <= (c).pipeline_bytes(),                              \
+  RULE((c).split_group_bytes() <= (c).pipeline_bytes(),                                                       \
        "with split_k, the stages must hold the partial sums of a group of every thread")                      \
   RULE((c).tile.loader >= kLoaderThreads && (c).tile.loader <= kLoaderWgmmaTransposed,                        \
        "loader must be 1 (threads), 2 (tensor memory accelerator), 3 or 4 (with warpgroup products)")         \
@@ -253,14 +252,13 @@ constexpr Grid3 gemm_grid(const GemmConfig& config, int m, int n, int batch) {
   return Grid3{ceil_div(m, config.tile.block_m), ceil_div(n, config.tile.block_n), batch * config.tile.split_k};
 }
 
-// Split-K: each block of a tile leaves its groups, and where it adds up rows of A their (sum, sum of squares).
+// Split-K: a block of a tile leaves its groups, and where it adds up rows of A their (sum, sum of squares).
 constexpr i64 gemm_partial_bytes(const GemmConfig& config) {
   return static_cast<i64>(config.groups_per_thread()) * config.math_threads() * 32 +
          (config.sums_rows() ? config.tile.block_m * kRowSumBytes : 0);
 }
 constexpr i64 gemm_workspace_bytes(const GemmConfig& config, int m, int n, int batch) {
-  if (config.tile.split_k == 1) return 0;
-  return gemm_partial_bytes(config) * gemm_tiles(config.tile, m, n) * config.tile.split_k * batch;
+  return gemm_partial_bytes(config) * gemm_tiles(config.tile, m, n) * (config.tile.split_k - 1) * batch;
 }
 constexpr int gemm_counter_count(const GemmConfig& config, int m, int n, int batch) {
   return config.tile.split_k == 1 ? 0 : gemm_tiles(config.tile, m, n) * batch;

@@ -303,7 +303,7 @@ double launch_read_bytes(const KernelCandidate& candidate) {
   const double row_tiles = ceil_div(p.m, tile.block_m), column_tiles = ceil_div(p.n, tile.block_n);
   const double operands = (column_tiles * p.m + row_tiles * p.n) * p.k * kHalf;
   const double residual = op.residual ? kHalf * p.m * p.n : 0;
-  const double partial = tile.split_k > 1 ? 4.0 * p.m * p.n * tile.split_k : 0;
+  const double partial = 4.0 * p.m * p.n * (tile.split_k - 1);
   return std::max(p.batch, 1) * (operands + residual + partial);
 }
 

@@ -24,7 +24,7 @@ struct KernelWork {
   double block_clocks = 0;  // once a block: before its first step and after its last
   double later_share = 1;   // of this work that the average block has
   // Of the whole launch: blocks that meet at counters and combine partial results.
-  double combine_bytes = 0;      // written, then read again by the last to arrive
+  double combine_bytes = 0;      // written, then read again by one block of those that share a result
   int combine_blocks = 1;        // that share one result; 1: none
   int estimated_registers = 64;  // a thread's, when the compiler has not said
   int barriers = 1;              // that the compiler reserves for a block

@@ -27,7 +27,7 @@ GEMM_KERNEL(gemm_bf16_norm, c.op.dtype = Dtype::bf16; c.op.layer_norm = true; TI
 GEMM_KERNEL(gemm_split3, TILE(32, 32, 32, 2, 1, 2); c.tile.split_k = 3)
 GEMM_KERNEL(gemm_split4_all, c.op.layer_norm = true; c.op.bias = true; c.op.activation = Activation::gelu_tanh;
             c.op.residual = true; TILE(32, 64, 32, 1, 2, 3); c.tile.split_k = 4)
-GEMM_KERNEL(gemm_split16, TILE(16, 16, 16, 1, 1, 3); c.tile.split_k = 16; c.op.bias = true)
+GEMM_KERNEL(gemm_split8, TILE(16, 16, 16, 1, 1, 8); c.tile.split_k = 8; c.op.bias = true)
 // sliced K: sets of warps share the k steps of a stage
 GEMM_KERNEL(gemm_sliced2, TILE(64, 32, 64, 2, 1, 3); c.tile.warps_k = 2)
 GEMM_KERNEL(gemm_sliced4_all, c.op.layer_norm = true; c.op.bias = true; c.op.activation = Activation::quick_gelu;
@@ -63,7 +63,7 @@ GEMM_KERNEL(gemm_patches_16, c.op.a = GemmA::patches; c.op.bias = true)
 GEMM_KERNEL(gemm_patches_8, c.op.a = GemmA::patches; c.op.patch_copy_bytes = 8; TILE(16, 64, 64, 1, 4, 3))
 GEMM_KERNEL(gemm_patches_4, c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4; c.op.residual = true; c.op.bias = true;
             TILE(32, 32, 64, 1, 2, 4))
-GEMM_KERNEL(gemm_patches_split, c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4; TILE(16, 32, 16, 1, 2, 2);
+GEMM_KERNEL(gemm_patches_split, c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4; TILE(16, 32, 16, 1, 2, 3);
             c.tile.split_k = 3)
 GEMM_KERNEL(gemm_patches_bf16, c.op.dtype = Dtype::bf16; c.op.a = GemmA::patches; c.op.patch_copy_bytes = 4;
             c.op.bias = true; TILE(32, 32, 32, 2, 1, 3))
@@ -123,7 +123,7 @@ TEST(Gemm, SplitK) {
   for (const Kernel& kernel : {KERNEL(gemm_split3), KERNEL(gemm_split4_all)}) {
     for (const Sizes& sizes : kRagged) check(kernel, sizes);
   }
-  check(KERNEL(gemm_split16), {20, 24, 72});  // more splits than tiles along k
+  check(KERNEL(gemm_split8), {20, 24, 72});  // more splits than tiles along k
   check(KERNEL(gemm_split3), {50, 40, 264}, 2);
 }
 
@@ -265,7 +265,7 @@ TEST(Gemm, PatchesLeaveRowSums) {
 
 TEST(Gemm, SameBitsInEveryOrder) {
   for (const Kernel& kernel :
-       {KERNEL(gemm_64x64x32), KERNEL(gemm_norm_turns), KERNEL(gemm_split4_all), KERNEL(gemm_split16),
+       {KERNEL(gemm_64x64x32), KERNEL(gemm_norm_turns), KERNEL(gemm_split4_all), KERNEL(gemm_split8),
         KERNEL(gemm_silu_residual), KERNEL(gemm_64x96x16), KERNEL(gemm_k_by_n_80), KERNEL(gemm_16x64x64),
         KERNEL(gemm_bf16_norm), KERNEL(gemm_bf16_bias_residual), KERNEL(gemm_k_by_n_odd), KERNEL(gemm_sliced2),
         KERNEL(gemm_sliced4_all), KERNEL(gemm_bf16_sliced2_k_by_n), KERNEL(gemm_reads), KERNEL(gemm_reads_shared),
@@ -329,9 +329,9 @@ TEST(GemmConfig, GridAndWorkspaceCoverTheProblem) {
   EXPECT_EQ(grid.y, 3);
   EXPECT_EQ(grid.z, 6);
   EXPECT_EQ(gemm_counter_count(config, 65, 129, 2), 12);
-  EXPECT_EQ(gemm_workspace_bytes(config, 65, 129, 2), 12 * 3 * (64 * 64 * 4 + 64 * 8));
+  EXPECT_EQ(gemm_workspace_bytes(config, 65, 129, 2), 12 * 2 * (64 * 64 * 4 + 64 * 8));
   config.op.reads_row_sums = true;
-  EXPECT_EQ(gemm_workspace_bytes(config, 65, 129, 2), 12 * 3 * 64 * 64 * 4);
+  EXPECT_EQ(gemm_workspace_bytes(config, 65, 129, 2), 12 * 2 * 64 * 64 * 4);
 }
 
 }  // namespace
