@@ -138,7 +138,9 @@ int blocks_per_sm(const DeviceSpec& device, int threads, int registers, int smem
   if (threads <= 0) return 0;
   const int warps = ceil_div(threads, 32);
   const int warp_registers = round_up(std::clamp(registers, 1, kMaxRegisters) * 32, kRegisterUnit);
-  const int by_registers = device.registers_per_sm / (warp_registers * warps);
+  // Each part of an SM has a quarter of the registers, and a launch is checked as if a block had as many warps on each.
+  const int warps_by_registers = device.registers_per_sm / kSubPartitions / warp_registers * kSubPartitions;
+  const int by_registers = round_up(warps, kSubPartitions) > warps_by_registers ? 0 : warps_by_registers / warps;
   const int by_smem = device.smem_bytes_per_sm / (smem_bytes + kReservedSmemPerBlock);
   const int by_barriers = barriers_per_sm(device) / std::max(barriers, 1);
   return std::max(

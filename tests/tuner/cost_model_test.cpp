@@ -102,6 +102,10 @@ TEST(CostModel, OccupancyFollowsTheRules) {
   EXPECT_EQ(blocks_per_sm(device, 256, 32, 0), 6);           // threads: 1536 / 256
   EXPECT_EQ(blocks_per_sm(device, 256, 255, 0), 1);          // registers: 256 * 8 warps * 32 of 65536
   EXPECT_EQ(blocks_per_sm(device, 128, 128, 0), 4);          // registers
+  EXPECT_EQ(blocks_per_sm(device, 416, 128, 0), 1);          // 13 warps count as 16, of 16 that the registers allow
+  EXPECT_EQ(blocks_per_sm(device, 416, 136, 0), 0);          // as 16, of 12
+  EXPECT_EQ(blocks_per_sm(device, 160, 96, 0), 4);           // 5 warps, 20 fit: 5 on each part of the SM
+  EXPECT_EQ(blocks_per_sm(device, 160, 104, 0), 3);          // 16 fit, 4 on each part
   EXPECT_EQ(blocks_per_sm(device, 32, 16, 0), 16);           // block slots
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 80 * 1024), 2);   // shared memory
   EXPECT_EQ(blocks_per_sm(device, 128, 32, 163 * 1024), 1);  // with the reserved kilobyte it just fits
