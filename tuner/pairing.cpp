@@ -149,8 +149,21 @@ class Pairing {
   }
 
   Plan build(std::span<const StepPair> pairs) {
-    for (const StepPair& pair : pairs) paired_.steps.push_back(pair.second < 0 ? alone(pair.first) : both(pair));
-    renumber_choices(pairs);
+    std::vector<StepPair> launches;
+    for (const StepPair& pair : pairs) {
+      const std::optional<int> kernel = pair.second < 0 ? std::nullopt : kernel_of_both(pair);
+      if (kernel) {
+        paired_.steps.push_back(pair_step(step(pair.first), step(pair.second), *kernel));
+        launches.push_back(pair);
+        continue;
+      }
+      for (const int single : {pair.first, pair.second}) {
+        if (single < 0) continue;
+        paired_.steps.push_back(alone(single));
+        launches.push_back({.first = single});
+      }
+    }
+    renumber_choices(launches);
     paired_.figures.latency_us = 0;
     for (const PlanStep& step : paired_.steps) paired_.figures.latency_us += step.predicted_us;
     validate_plan(paired_);
@@ -186,14 +199,16 @@ class Pairing {
     return single;
   }
 
-  PlanStep both(const StepPair& pair) {
+  // Its number; none when it does not compile.
+  std::optional<int> kernel_of_both(const StepPair& pair) {
     const PlanKernel& first = kernel_of(plan_, step(pair.first));
     const PlanKernel& second = kernel_of(plan_, step(pair.second));
     const KernelSource source = emit_pair(candidate(pair.first), candidate(pair.second));
-    const auto known = std::find_if(paired_.kernels.begin(), paired_.kernels.end(),
-                                    [&](const PlanKernel& kernel) { return kernel.source == source.text; });
-    if (known != paired_.kernels.end())
-      return pair_step(step(pair.first), step(pair.second), static_cast<int>(known - paired_.kernels.begin()));
+    const auto [known, is_new] = of_source_.try_emplace(source.text);
+    if (!is_new) return known->second;
+    std::optional<std::vector<KernelImage>> images = compile_(source);
+    if (!images) return std::nullopt;
+    known->second = static_cast<int>(paired_.kernels.size());
     paired_.kernels.push_back({.entry = source.entry,
                                .family = "pair",
                                .config_text = fmt::format("{} | {}", first.config_text, second.config_text),
@@ -201,13 +216,14 @@ class Pairing {
                                .threads = pair_larger(first.threads, second.threads),
                                .smem_bytes = pair_larger(first.smem_bytes, second.smem_bytes),
                                .programmatic_launch = first.programmatic_launch && second.programmatic_launch,
-                               .images = compile_(source)});
-    return pair_step(step(pair.first), step(pair.second), static_cast<int>(paired_.kernels.size()) - 1);
+                               .images = std::move(*images)});
+    return known->second;
   }
 
   const Plan& plan_;
   std::span<const KernelCandidate> candidates_;
   const CompilePair& compile_;
+  std::map<std::string, std::optional<int>> of_source_;  // kernels of pairs
   Plan paired_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,8 +28,9 @@ struct StepPair {
 std::vector<StepPair> pair_steps(const Plan& plan, std::span<const KernelCandidate> candidates,
                                  const DeviceSpec& device);
 
-// The images of a pair's source; none where the device compiles for itself. Throws where it does not compile.
-using CompilePair = std::function<std::vector<KernelImage>(const KernelSource&)>;
+// The images of a pair's source: no image where the device compiles for itself, nullopt where it does not compile. Such
+// steps run by themselves.
+using CompilePair = std::function<std::optional<std::vector<KernelImage>>(const KernelSource&)>;
 
 // The plan on one stream, its towers' steps paired. Parameters, relocations and memory stay as they were: what two
 // streams may run at once, one launch may.

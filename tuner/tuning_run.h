@@ -194,7 +194,7 @@ class TuningRun {
 
   bool may_spread() const;
 
-  std::vector<KernelImage> compile(const KernelSource& source) const;
+  std::optional<std::vector<KernelImage>> compile_pair(const KernelSource& source) const;
 
   void measure_plan();
 

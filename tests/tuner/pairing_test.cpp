@@ -138,6 +138,29 @@ TEST(Pairing, AStepOfTwoHoldsBothGridsParametersAndPointers) {
   }
 }
 
+TEST(Pairing, StepsWhosePairDoesNotCompileRunAlone) {
+  TwoTowers two;
+  for (int step = 0; step < static_cast<int>(two.plan.steps.size()); ++step) {
+    two.plan.choices.emplace_back();
+    two.plan.choices.back().steps = {step};
+  }
+  std::string refused;
+  const Plan paired = pair_towers(two.plan, two.candidates, two.device,
+                                  [&](const KernelSource& source) -> std::optional<std::vector<KernelImage>> {
+                                    if (refused.empty()) refused = source.text;
+                                    if (source.text == refused) return std::nullopt;
+                                    return std::vector<KernelImage>{};
+                                  });
+  const Plan whole = pair_towers(two.plan, two.candidates, two.device, no_images);
+  EXPECT_GT(paired.steps.size(), whole.steps.size());
+  EXPECT_LT(paired.steps.size(), two.plan.steps.size());
+  for (const PlanKernel& kernel : paired.kernels) EXPECT_NE(kernel.source, refused);
+  std::multiset<int> launches;
+  for (const KernelChoice& choice : paired.choices) launches.insert(choice.steps.begin(), choice.steps.end());
+  for (int step = 0; step < static_cast<int>(paired.steps.size()); ++step)
+    EXPECT_TRUE(launches.contains(step)) << "launch " << step << " answers no choice";
+}
+
 TEST(Pairing, EqualPairsShareAKernel) {
   const TwoTowers two;
   const Plan paired = pair_towers(two.plan, two.candidates, two.device, no_images);
