@@ -28,7 +28,7 @@ namespace {
 struct BenchFlags {
   PlanChoice plan;
   std::string target = "auto";
-  std::vector<std::string> variants = {"fused-streams", "baseline"};
+  std::vector<std::string> variants;  // none: those that are stored
   std::string json_path;
   std::string space = "default";
   int samples = 200;
@@ -135,13 +135,16 @@ std::map<std::string, std::string> context_of(const Target& target) {
   return {{"duet_environment", target.device->environment_text()}, {"duet_version", version_text()}};
 }
 
+std::vector<std::string> variants_of(const BenchFlags& flags, const Graph& graph, const Target& target) {
+  return flags.variants.empty() ? flags.plan.variants_to_time(graph, target.name, *target.device) : flags.variants;
+}
+
 void bench_plans(const BenchFlags& flags, const GlobalFlags& global) {
   const Graph graph = flags.plan.graph.load();
   const Target target = open_gpu_target(flags);
   std::vector<Plan> plans;
-  for (const std::string& variant : flags.variants) {
+  for (const std::string& variant : variants_of(flags, graph, target))
     plans.push_back(flags.plan.find(graph, target.name, *target.device, variant));
-  }
   const auto weights = load_weights(graph, {}, flags.seed);
   const auto inputs = load_inputs(graph, {}, flags.seed);
   const BenchOptions options{.samples = flags.samples, .json_path = flags.json_path, .context = context_of(target)};
@@ -166,7 +169,7 @@ void bench_repeatability(const BenchFlags& flags, const GlobalFlags& global) {
   const auto inputs = load_inputs(graph, {}, flags.seed);
   nlohmann::json out{{"context", context_of(target)}};
   std::string differing;
-  for (const std::string& variant : flags.variants) {
+  for (const std::string& variant : variants_of(flags, graph, target)) {
     const Plan plan = flags.plan.find(graph, target.name, *target.device, variant);
     const auto engine = ready_engine(*target.device, plan, *weights, inputs, 0);  // the first run counts too
     const Repeatability result = check_repeatability(*engine, flags.identical_runs);
@@ -184,7 +187,7 @@ void bench_repeatability(const BenchFlags& flags, const GlobalFlags& global) {
 void bench_kernels(const BenchFlags& flags, const GlobalFlags& global) {
   const Graph graph = flags.plan.graph.load();
   const Target target = open_gpu_target(flags);
-  const Plan plan = flags.plan.find(graph, target.name, *target.device, flags.variants.front());
+  const Plan plan = flags.plan.find(graph, target.name, *target.device, variants_of(flags, graph, target).front());
   const SearchSpace space = load_search_space(find_data_file("schedules", flags.space));
   KernelSuite suite(*target.device, target.spec, target.compiler.get(), flags.seed);
   const KernelReport report{.plan = plan.key,
@@ -200,7 +203,7 @@ void bench_kernels(const BenchFlags& flags, const GlobalFlags& global) {
 
 void bench_processes(const BenchFlags& flags, const GlobalFlags& global) {
   const ProcessBench request{.plan = flags.plan,
-                             .variant = flags.variants.front(),
+                             .variant = flags.variants.empty() ? flags.plan.variant : flags.variants.front(),
                              .target = flags.target,
                              .seconds = flags.processes_s,
                              .seed = flags.seed};
@@ -227,7 +230,9 @@ void add_bench_command(CLI::App& app, const GlobalFlags& global) {
   CLI::App* command = app.add_subcommand("bench", "Time stored plans on this device");
   auto flags = std::make_shared<BenchFlags>();
   flags->plan.add_to(*command);
-  command->add_option("--variant", flags->variants, "Plans to time, side by side")->capture_default_str();
+  command->add_option(
+      "--variant", flags->variants,
+      "Plans to time, side by side (default: those that are stored, such as fused-streams and baseline)");
   command->add_option("--target", flags->target, "The device: auto is the GPU here")->capture_default_str();
   command->add_option("--hog", flags->hog_gbps, kHogHelp)->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--samples", flags->samples, "Timed runs of each plan")

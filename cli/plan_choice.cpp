@@ -12,14 +12,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "codegen/shorten_text.h"
+#include "runtime/plan_match.h"
 #include "runtime/text_length.h"
 
 namespace duet {
 namespace {
 
-bool fits_here(const PlanMatch& match) {
-  return match.plan && match.kind != MatchKind::other_batch && match.kind != MatchKind::other_device;
-}
+bool fits_here(const PlanMatch& match) { return match.plan && fits_here(match.kind); }
 
 // The variants that a name stands for.
 std::vector<std::string> variants_of(const std::string& name) {
@@ -94,6 +93,20 @@ Plan PlanChoice::find(const Graph& loaded, const std::string& target, const Devi
   }
   if (match.kind != MatchKind::exact) warn("the plan was made under other conditions: {}", match.why);
   return *match.plan;
+}
+
+std::vector<std::string> PlanChoice::variants_to_time(const Graph& loaded, const std::string& target,
+                                                      const Device& device) const {
+  const PlanStore opened = PlanStore::open(store.database, PlanStore::Mode::read_only);
+  if (id != 0) return {opened.load(id).key.variant};
+  std::vector<std::string> names = variants_of(kBestVariant);
+  names.emplace_back("baseline");
+  const std::string suffix = text_length_suffix(graph.text_length), first = names.front();
+  for (std::string& name : names) name += suffix;
+  names = variants_here(key_of(loaded, target, device), opened.list(), names);
+  for (std::string& name : names) name.resize(name.size() - suffix.size());
+  if (names.empty()) names.push_back(first);  // find() says why there is none
+  return names;
 }
 
 Plan PlanChoice::find_for_texts(const Graph& loaded, const std::string& target, const Device& device,

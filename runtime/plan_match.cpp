@@ -65,4 +65,16 @@ MatchedPlan match_plan(const PlanKey& key, const std::vector<PlanSummary>& store
           .id = found->id};
 }
 
+bool fits_here(MatchKind kind) { return kind == MatchKind::exact || kind == MatchKind::other_mode; }
+
+std::vector<std::string> variants_here(PlanKey key, const std::vector<PlanSummary>& stored,
+                                       std::span<const std::string> variants) {
+  std::vector<std::string> here;
+  for (const std::string& variant : variants) {
+    key.variant = variant;
+    if (fits_here(match_plan(key, stored).kind)) here.push_back(variant);
+  }
+  return here;
+}
+
 }  // namespace duet

@@ -108,5 +108,22 @@ TEST_F(PlanMatching, SaysWhyThereIsNone) {
       "variant baseline instead of fused-streams, power mode 15W instead of 25W");
 }
 
+TEST_F(PlanMatching, ListsTheVariantsThatADeviceHas) {
+  const auto variant = [&](const std::string& name) { return with([&](PlanKey& k) { k.variant = name; }); };
+  const auto elsewhere = with([](PlanKey& k) {
+    k.variant = "fused-paired";
+    k.device.module = "Jetson AGX Orin 64GB";
+    k.device.sm_count += 8;
+  });
+  const auto other_mode = with([](PlanKey& k) {
+    k.variant = "fused-partition";
+    k.device.power_mode = "15W";
+  });
+  const std::vector<PlanSummary> stored{summary(1, variant("baseline")), summary(2, elsewhere), summary(3, other_mode)};
+  const std::vector<std::string> names{"fused-streams", "fused-paired", "fused-partition", "baseline"};
+  EXPECT_EQ(variants_here(key_, stored, names), (std::vector<std::string>{"fused-partition", "baseline"}));
+  EXPECT_TRUE(variants_here(key_, {}, names).empty());
+}
+
 }  // namespace
 }  // namespace duet
