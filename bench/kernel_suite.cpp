@@ -183,8 +183,7 @@ std::vector<KernelFigures> KernelSuite::time_kernels(const Graph& graph, const P
            plan.key.variant);
     const LoweredGroup& group = *found->second;
     const auto [at, is_new] = seen.emplace(std::pair(problem_text(group.spec), step.kernel), all.size());
-    if (is_new)
-      all.push_back(time_kernel(fused.graph, group, step, plan.kernels[static_cast<std::size_t>(step.kernel)]));
+    if (is_new) all.push_back(time_kernel(fused.graph, group, step, kernel_of(plan, step)));
     ++all[at->second].count;
   }
   return all;

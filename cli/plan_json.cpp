@@ -43,7 +43,7 @@ nlohmann::json kernel_json(const PlanKernel& kernel) {
 nlohmann::json step_json(const Plan& plan, const PlanStep& step) {
   return {{"name", step.name},
           {"tower", step.tower},
-          {"kernel", plan.kernels[static_cast<std::size_t>(step.kernel)].entry},
+          {"kernel", kernel_of(plan, step).entry},
           {"grid", {step.grid.x, step.grid.y, step.grid.z}},
           {"stream", step.stream},
           {"waits", step.waits},

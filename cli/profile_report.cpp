@@ -85,7 +85,7 @@ nlohmann::json steps_json(const Plan& plan, const Replay& replay) {
     out.push_back({{"name", plan.steps[i].name},
                    {"tower", plan.steps[i].tower},
                    {"stream", plan.steps[i].stream},
-                   {"kernel", plan.kernels[static_cast<std::size_t>(plan.steps[i].kernel)].entry},
+                   {"kernel", kernel_of(plan, plan.steps[i]).entry},
                    {"start_us", replay.slices[i].start_us},
                    {"end_us", replay.slices[i].end_us},
                    {"exposed_us", costs[i].exposed_us},

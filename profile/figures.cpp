@@ -33,7 +33,7 @@ TowerFigures tower_figures(const Plan& plan, const Replay& replay, const std::st
 using KernelKey = std::pair<std::string, std::string>;  // name without numbers, entry
 
 KernelKey key_of(const Plan& plan, const PlanStep& step) {
-  return {without_numbers(step.name), plan.kernels[static_cast<std::size_t>(step.kernel)].entry};
+  return {without_numbers(step.name), kernel_of(plan, step).entry};
 }
 
 // Sums over the steps of all replays.

@@ -14,12 +14,8 @@ using Records = std::vector<const KernelRecord*>;  // of one replay
 
 bool is_timed(const KernelRecord& record) { return record.start_ns != 0 && record.end_ns >= record.start_ns; }
 
-const std::string& entry_of(const Plan& plan, const PlanStep& step) {
-  return plan.kernels[static_cast<std::size_t>(step.kernel)].entry;
-}
-
 bool fits(const Plan& plan, const PlanStep& step, const KernelRecord& record) {
-  return record.grid == step.grid && record.entry == entry_of(plan, step);
+  return record.grid == step.grid && record.entry == kernel_of(plan, step).entry;
 }
 
 void sort_by_start(Records& records) {
@@ -129,7 +125,7 @@ Replay to_replay(const Records& by_step, std::uint64_t begin_ns) {
 // By launch of the graph, each by start and the launches too.
 std::vector<Records> split_launches(std::span<const KernelRecord> records, const Plan& plan, StepMatch& match) {
   std::set<std::string_view> entries;
-  for (const PlanStep& step : plan.steps) entries.insert(entry_of(plan, step));
+  for (const PlanStep& step : plan.steps) entries.insert(kernel_of(plan, step).entry);
   std::map<std::uint32_t, Records> by_launch;
   for (const KernelRecord& record : records) {
     if (!entries.contains(record.entry)) {

@@ -48,7 +48,7 @@ std::string grid_text(const GridSize& grid) { return fmt::format("{}x{}x{}", gri
 
 json slice_event(const Plan& plan, std::size_t step, const StepSlice& slice, const StreamCost& cost, int track) {
   const PlanStep& planned = plan.steps[step];
-  const PlanKernel& kernel = plan.kernels[static_cast<std::size_t>(planned.kernel)];
+  const PlanKernel& kernel = kernel_of(plan, planned);
   return {{"ph", "X"},
           {"pid", kProcess},
           {"tid", track},

@@ -215,6 +215,10 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
+// What one of its steps launches.
+inline const PlanKernel& kernel_of(const Plan& plan, const PlanStep& step) {
+  return plan.kernels[static_cast<std::size_t>(step.kernel)];
+}
 // The share of one of its streams.
 StreamShare stream_share(const Plan& plan, int stream);
 // "vision first, priority for text", "by turns, 88 SMs for vision, 44 SMs for text"; empty for one stream.

@@ -18,10 +18,6 @@
 namespace duet {
 namespace {
 
-const PlanKernel& kernel_of(const Plan& plan, const PlanStep& step) {
-  return plan.kernels[static_cast<std::size_t>(step.kernel)];
-}
-
 // Steps of the plan, by index, of the two towers; empty when there are not two that never wait for each other's steps.
 struct Towers {
   std::vector<int> first, second;

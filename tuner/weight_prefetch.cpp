@@ -35,10 +35,6 @@ void set_prefetch(PlanStep& step, const WeightRange& next, std::int64_t limit_by
   step.relocations.push_back({.param_offset = offsetof(GemmParams, next_weights), .target = next.begin});
 }
 
-const PlanKernel& kernel_of(const Plan& plan, const PlanStep& step) {
-  return plan.kernels[static_cast<std::size_t>(step.kernel)];
-}
-
 }  // namespace
 
 std::int64_t weight_prefetch_limit(const DeviceFingerprint& device) { return device.l2_bytes / 4; }
