@@ -26,11 +26,11 @@ std::string whole_text(const Profile& profile) {
 }
 
 std::string tower_table(const ProfileFigures& figures) {
-  std::string text = fmt::format("\n{:<16}{:>8}{:>10}{:>10}{:>10}{:>10}\n", "tower", "kernels", "busy us", "idle us",
-                                 "span us", "floor us");
+  std::string text = fmt::format("\n{:<16}{:>8}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "tower", "kernels", "start us",
+                                 "busy us", "idle us", "span us", "floor us");
   for (const TowerFigures& t : figures.towers) {
-    text += fmt::format("{:<16}{:>8}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}\n", t.tower, t.kernels, t.busy_us, t.idle_us,
-                        t.span_us, t.floor_us);
+    text += fmt::format("{:<16}{:>8}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}\n", t.tower, t.kernels, t.start_us,
+                        t.busy_us, t.idle_us, t.span_us, t.floor_us);
   }
   return text;
 }
@@ -54,6 +54,7 @@ nlohmann::json towers_json(const ProfileFigures& figures) {
   for (const TowerFigures& t : figures.towers) {
     out.push_back({{"tower", t.tower},
                    {"kernels", t.kernels},
+                   {"start_us", t.start_us},
                    {"busy_us", t.busy_us},
                    {"idle_us", t.idle_us},
                    {"span_us", t.span_us},

@@ -145,7 +145,11 @@ int TowerSms::of(std::string_view tower) const {
 }
 
 FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, const TowerSms& sms) {
-  std::vector<FusedGroup> groups = fuse(graph, rules);
+  return fuse_graph(graph, fuse(graph, rules), rules, sms);
+}
+
+FusedGraph fuse_graph(const Graph& graph, std::vector<FusedGroup> groups, const FusionRules& rules,
+                      const TowerSms& sms) {
   if (!rules.row_sums) return {.graph = graph, .groups = std::move(groups)};
   return share_row_sums(graph, std::move(groups), sms);
 }

@@ -59,6 +59,9 @@ struct TowerSms {
 // All rules: fuse(), and then share_row_sums() where it is asked for.
 FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, const TowerSms& sms);
 FusedGraph fuse_graph(const Graph& graph, const FusionRules& rules, int sm_count);
+// Its second half, which alone depends on the SMs. `groups`: of fuse().
+FusedGraph fuse_graph(const Graph& graph, std::vector<FusedGroup> groups, const FusionRules& rules,
+                      const TowerSms& sms);
 // A row_sums node in every group that writes rows which another group normalises on their way into a product, and can
 // add them up on their way out: a matrix product with its epilogue, or an embedding. Of at least kRowSumElementsPerSm
 // for each SM of the tower: with fewer the products wait for memory and add up rows meanwhile, and their writers would

@@ -25,7 +25,10 @@ TowerFigures tower_figures(const Plan& plan, const Replay& replay, const std::st
   }
   const std::vector<TimeSpan> running = running_times(plan, replay, tower);
   figures.busy_us = total_us(running);
-  if (!running.empty()) figures.span_us = running.back().end_us - running.front().begin_us;
+  if (!running.empty()) {
+    figures.start_us = running.front().begin_us;
+    figures.span_us = running.back().end_us - running.front().begin_us;
+  }
   figures.idle_us = figures.span_us - figures.busy_us;
   return figures;
 }

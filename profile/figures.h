@@ -14,9 +14,10 @@ namespace duet {
 struct TowerFigures {
   std::string tower;
   int kernels = 0;
-  double busy_us = 0;  // in which any of its kernels ran
-  double idle_us = 0;  // span less busy
-  double span_us = 0;  // from its first start to its last end
+  double start_us = 0;  // its first, after the first of all
+  double busy_us = 0;   // in which any of its kernels ran
+  double idle_us = 0;   // span less busy
+  double span_us = 0;   // from its first start to its last end
   double floor_us = 0;
 };
 

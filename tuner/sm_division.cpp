@@ -32,10 +32,15 @@ class TowerGraph {
  public:
   TowerGraph(const Graph& graph, const FusionRules& rules, const SearchSpace& space, const DeviceSpec& spec,
              std::array<std::string, 2> towers)
-      : graph_(graph), rules_(rules), space_(space), spec_(spec), towers_(std::move(towers)) {}
+      : graph_(graph),
+        rules_(rules),
+        space_(space),
+        spec_(spec),
+        towers_(std::move(towers)),
+        groups_(fuse(graph, rules)) {}
 
   FusedGraph fused(int first_sms, int second_sms) const {
-    return fuse_graph(graph_, rules_,
+    return fuse_graph(graph_, groups_, rules_,
                       TowerSms{.all = spec_.sm_count, .of_tower = {{towers_[0], first_sms}, {towers_[1], second_sms}}});
   }
 
@@ -75,6 +80,7 @@ class TowerGraph {
   const SearchSpace& space_;
   const DeviceSpec& spec_;
   std::array<std::string, 2> towers_;
+  std::vector<FusedGroup> groups_;  // for whatever SMs
 };
 
 // Streams 1 and 2; the first is of what is joint.

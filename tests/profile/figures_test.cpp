@@ -46,9 +46,12 @@ TEST(Figures, EachTower) {
   ASSERT_EQ(towers.size(), 3U);
   EXPECT_EQ(towers[0].tower, "vision");
   EXPECT_EQ(towers[0].kernels, 3);
+  EXPECT_DOUBLE_EQ(towers[0].start_us, 0);
   EXPECT_DOUBLE_EQ(towers[0].busy_us, 11);  // not 11.5: two of its kernels overlap
   EXPECT_DOUBLE_EQ(towers[0].idle_us, 0);
   EXPECT_DOUBLE_EQ(towers[0].floor_us, 6);
+  EXPECT_DOUBLE_EQ(towers[1].start_us, replays[0].slices[1].start_us);
+  EXPECT_GT(towers[1].start_us, 0);
   EXPECT_DOUBLE_EQ(towers[1].span_us, 9);
   EXPECT_DOUBLE_EQ(towers[1].busy_us, 7);
   EXPECT_DOUBLE_EQ(towers[1].idle_us, 2);
