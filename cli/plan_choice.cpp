@@ -95,20 +95,6 @@ Plan PlanChoice::find(const Graph& loaded, const std::string& target, const Devi
   return *match.plan;
 }
 
-std::vector<std::string> PlanChoice::variants_to_time(const Graph& loaded, const std::string& target,
-                                                      const Device& device) const {
-  const PlanStore opened = PlanStore::open(store.database, PlanStore::Mode::read_only);
-  if (id != 0) return {opened.load(id).key.variant};
-  std::vector<std::string> names = variants_of(kBestVariant);
-  names.emplace_back("baseline");
-  const std::string suffix = text_length_suffix(graph.text_length), first = names.front();
-  for (std::string& name : names) name += suffix;
-  names = variants_here(key_of(loaded, target, device), opened.list(), names);
-  for (std::string& name : names) name.resize(name.size() - suffix.size());
-  if (names.empty()) names.push_back(first);  // find() says why there is none
-  return names;
-}
-
 Plan PlanChoice::find_for_texts(const Graph& loaded, const std::string& target, const Device& device,
                                 const std::string& variant_name, std::int64_t text_tokens) const {
   if (id != 0 || graph.text_length > 0) return find(loaded, target, device, variant_name);
@@ -121,6 +107,20 @@ Plan PlanChoice::find_for_texts(const Graph& loaded, const std::string& target, 
     return std::move(*match.plan);
   }
   return find(loaded, target, device, variant_name);
+}
+
+std::vector<std::string> PlanChoice::variants_to_time(const Graph& loaded, const std::string& target,
+                                                      const Device& device) const {
+  const PlanStore opened = PlanStore::open(store.database, PlanStore::Mode::read_only);
+  if (id != 0) return {opened.load(id).key.variant};
+  std::vector<std::string> names = variants_of(kBestVariant);
+  names.emplace_back("baseline");
+  const std::string suffix = text_length_suffix(graph.text_length), first = names.front();
+  for (std::string& name : names) name += suffix;
+  names = variants_here(key_of(loaded, target, device), opened.list(), names);
+  for (std::string& name : names) name.resize(name.size() - suffix.size());
+  if (names.empty()) names.push_back(first);  // find() says why there is none
+  return names;
 }
 
 }  // namespace duet

@@ -121,6 +121,7 @@ struct Relocation {
 
 struct GridSize {
   int x = 1, y = 1, z = 1;
+  int blocks() const { return x * y * z; }
   bool operator==(const GridSize&) const = default;
 };
 
@@ -217,6 +218,9 @@ struct Plan {
 
 // What one of its steps launches.
 inline const PlanKernel& kernel_of(const Plan& plan, const PlanStep& step) {
+  return plan.kernels[static_cast<std::size_t>(step.kernel)];
+}
+inline PlanKernel& kernel_of(Plan& plan, const PlanStep& step) {
   return plan.kernels[static_cast<std::size_t>(step.kernel)];
 }
 // The share of one of its streams.

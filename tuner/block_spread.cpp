@@ -33,7 +33,7 @@ bool fit_together(const DeviceSpec& device, const PlanKernel& a, const PlanKerne
 // With which an SM does not take one block more than its part of the step's.
 int least_smem_bytes(const Plan& plan, const PlanStep& step, const DeviceSpec& device) {
   const int own_sms = stream_share(plan, step.stream).sms;
-  const int part = ceil_div(step.grid.x * step.grid.y * step.grid.z, own_sms > 0 ? own_sms : device.sm_count);
+  const int part = ceil_div(step.grid.blocks(), own_sms > 0 ? own_sms : device.sm_count);
   return round_up(device.smem_bytes_per_sm / (part + 1), kSmemUnit);
 }
 
@@ -45,17 +45,15 @@ bool starts_kernels_early(const DeviceSpec& device) { return arch_number(device.
 // increase to one of a few sizes.
 Plan spread_blocks(Plan plan, const DeviceSpec& device) {
   const std::vector<int> before = steps_before(plan);
-  const auto kernel_of = [&](std::size_t step) -> PlanKernel& {
-    return plan.kernels[static_cast<std::size_t>(plan.steps[step].kernel)];
-  };
   for (bool changed = true; changed;) {
     changed = false;
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
       if (before[i] < 0) continue;
-      PlanKernel& kernel = kernel_of(i);
+      PlanKernel& kernel = kernel_of(plan, plan.steps[i]);
       const int least_bytes = least_smem_bytes(plan, plan.steps[i], device);
       if (kernel.smem_bytes >= least_bytes || least_bytes > device.smem_bytes_per_block) continue;
-      if (fit_together(device, kernel_of(static_cast<std::size_t>(before[i])), kernel)) continue;
+      const PlanStep& step_before = plan.steps[static_cast<std::size_t>(before[i])];
+      if (fit_together(device, kernel_of(plan, step_before), kernel)) continue;
       kernel.smem_bytes = least_bytes;
       changed = true;
     }

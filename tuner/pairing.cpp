@@ -116,14 +116,12 @@ void add_relocations(PlanStep& step, const PlanStep& part, int offset_bytes) {
   }
 }
 
-int blocks(const GridSize& grid) { return grid.x * grid.y * grid.z; }
-
 PlanStep pair_step(const PlanStep& a, const PlanStep& b, int kernel) {
   PlanStep step;
   step.kernel = kernel;
   step.name = fmt::format("{} | {}", a.name, b.name);
   step.tower = "joint";
-  step.grid = {.x = blocks(a.grid) + blocks(b.grid), .y = 1, .z = 1};
+  step.grid = {.x = a.grid.blocks() + b.grid.blocks(), .y = 1, .z = 1};
   step.params = pair_params(a, b);
   add_relocations(step, a, pair_first_offset());
   add_relocations(step, b, pair_second_offset(static_cast<int>(a.params.size())));

@@ -35,8 +35,7 @@ class BackgroundKernel {
   void start() {
     for (const DeviceAddress word : {background_.stop, background_.started, background_.expired}) write_word(word, 0);
     launch();
-    const GridSize& grid = background_.launch.grid;
-    const auto blocks = static_cast<std::uint32_t>(grid.x * grid.y * grid.z);
+    const auto blocks = static_cast<std::uint32_t>(background_.launch.grid.blocks());
     const auto begin = std::chrono::steady_clock::now();
     while (read_word(background_.started) < blocks) {
       if (std::chrono::steady_clock::now() - begin < kStartTimeout) continue;

@@ -70,9 +70,9 @@ class SplitK {
     sync_handover();
     if constexpr (kByWarps && Shape::kWarpsK > 1) sync_math<Shape>();  // sums lay where the others' parts come now
   }
-  // Leaves the counter at zero for the next launch. When all warps have seen it.
+  // Leaves the counter at zero for the next launch. When all that wait for it have seen it.
   DUET_DEVICE void reset() const {
-    sync_math<Shape>();
+    if constexpr (kByWarps) sync_math<Shape>();
     if (thread_index() == 0) st_global_u32(left_, 0);
   }
   template <class Use>
