@@ -69,7 +69,7 @@ void add_search_flags(CLI::App& command, TuneFlags& flags) {
 void add_schedule_flags(CLI::App& command, TuneFlags& flags) {
   command
       .add_option("--schedule-budget", flags.schedule_budget_s,
-                  "Seconds of the budget for choices on the whole plan; 0 is two fifths of it, 25 without one")
+                  "Seconds of the budget for choices on the whole plan; 0 is half of it, 25 without one")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group("Search");

@@ -1,16 +1,17 @@
 #include "tuner/plan_timer.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/weight_loading.h"
+#include "tuner/elapsed.h"
 #include "tuner/energy_measure.h"
 
 namespace duet {
 namespace {
 
-constexpr int kWarmUp = 5;
 constexpr int kSamplesPerRound = 20;
 
 }  // namespace
@@ -23,28 +24,35 @@ PlanTimer::PlanTimer(Device& device, const Graph& graph, std::uint64_t seed, Thr
 
 void PlanTimer::make_weights(const Plan& plan) {
   if (!weight_space_.empty() && space_of_ == plan.weights) return;
+  if (space_of_ != plan.weights) memory_.reset();
   weight_space_ = make_weight_space(plan, weights_);
   space_of_ = plan.weights;
 }
 
-PlanMemory PlanTimer::make_memory(const std::vector<Plan>& plans) {
+PlanMemory& PlanTimer::shared_memory(const std::vector<Plan>& plans) {
   make_weights(plans.front());
+  const auto held = [&](const Plan& plan) { return memory_->holds(plan); };
+  if (memory_ && std::all_of(plans.begin(), plans.end(), held)) return *memory_;
+  memory_.reset();
   Plan largest = plans.front();
   for (const Plan& plan : plans) {
     largest.arena_bytes = std::max(largest.arena_bytes, plan.arena_bytes);
     largest.counter_bytes = std::max(largest.counter_bytes, plan.counter_bytes);
   }
-  PlanMemory memory(device_, largest, 0);
+  PlanMemory& memory = memory_.emplace(device_, largest, 0);
   if (!weight_space_.empty()) device_.write(memory.address({.space = BufferSpace::weights}), weight_space_);
   return memory;
 }
 
 std::unique_ptr<Engine> PlanTimer::load(const Plan& plan, PlanMemory* memory) {
-  make_weights(plan);
+  if (memory == nullptr) {
+    memory_.reset();  // a device may not hold the weights twice
+    make_weights(plan);
+  }
   auto engine =
       std::make_unique<Engine>(device_, plan, weights_, EngineOptions{.weight_space = weight_space_, .memory = memory});
   for (const auto& [name, tensor] : inputs_) engine->set_input(name, tensor);
-  engine->time_us(kWarmUp, CacheState::warm);
+  engine->time_us(1, CacheState::warm);  // the first is slow
   return engine;
 }
 
@@ -85,6 +93,7 @@ RaceResult PlanTimer::race(const std::vector<Plan>& plans, const RaceOptions& op
     try {
       return race_once(plans, failed, options, go_on, at);
     } catch (const Error& error) {
+      memory_.reset();  // it may be gone with a worker
       if (error.kind() != ErrorKind::device || failed[at]) throw;
       warn("a choice for the whole plan is left out: {}", error.what());
       last_failure_ = error.what();
@@ -96,12 +105,14 @@ RaceResult PlanTimer::race(const std::vector<Plan>& plans, const RaceOptions& op
 // `at`: the plan that the device was busy with, for whoever catches its error.
 RaceResult PlanTimer::race_once(const std::vector<Plan>& plans, const std::vector<bool>& failed,
                                 const RaceOptions& options, const std::function<bool()>& go_on, std::size_t& at) {
-  PlanMemory memory = make_memory(plans);
+  const auto start = std::chrono::steady_clock::now();
+  PlanMemory& memory = shared_memory(plans);
   std::vector<std::unique_ptr<Engine>> engines(plans.size());
   for (std::size_t i = 0; i < plans.size(); ++i) {
     at = i;
     if (!failed[i]) engines[i] = load(plans[i], &memory);
   }
+  log_at(2, "{} plans loaded in {:.0f} ms", plans.size(), 1e3 * seconds_since(start));
   const TakeRound take_round = [&](const std::vector<std::size_t>& order) {
     return watch_.steady([&] {
       std::vector<std::vector<double>> samples_us(plans.size());

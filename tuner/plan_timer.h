@@ -44,8 +44,8 @@ class PlanTimer {
  private:
   std::unique_ptr<Engine> load(const Plan& plan, PlanMemory* memory = nullptr);
   void make_weights(const Plan& plan);
-  // For these plans to share.
-  PlanMemory make_memory(const std::vector<Plan>& plans);
+  // For these plans to share: what earlier ones had, where it is large enough.
+  PlanMemory& shared_memory(const std::vector<Plan>& plans);
   RaceResult race_once(const std::vector<Plan>& plans, const std::vector<bool>& failed, const RaceOptions& options,
                        const std::function<bool()>& go_on, std::size_t& at);
 
@@ -55,6 +55,7 @@ class PlanTimer {
   std::map<std::string, HostTensor> inputs_;
   std::vector<PlanWeight> space_of_;     // the weights that weight_space_ was made for
   std::vector<std::byte> weight_space_;  // the same for all choices of kernels
+  std::optional<PlanMemory> memory_;     // with these weights
   std::string last_failure_;
 };
 

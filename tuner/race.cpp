@@ -7,6 +7,11 @@
 #include "tuner/search/random_source.h"
 
 namespace duet {
+namespace {
+
+constexpr int kRoundsOfHope = 2;  // one round may have been disturbed
+
+}  // namespace
 
 std::string_view race_end_name(RaceEnd end) {
   switch (end) {
@@ -50,7 +55,16 @@ void RaceBook::add_round(const std::vector<std::vector<double>>& samples_us) {
     runner.round_us.push_back(middle);
   }
   ++rounds_;
+  if (hopeless_leave()) drop_hopeless();
   if (rounds_ >= options_.min_rounds) drop_losers();
+}
+
+bool RaceBook::hopeless_leave() const { return options_.hopeless > 0 && rounds_ >= kRoundsOfHope; }
+
+void RaceBook::drop_hopeless() {
+  const std::size_t leader = fastest();
+  for (std::size_t i = 0; i < runners_.size(); ++i)
+    if (runners_[i].in && difference(i, leader).median > std::log1p(options_.hopeless)) runners_[i].in = false;
 }
 
 RaceBook::Difference RaceBook::difference(std::size_t entry, std::size_t other) const {
@@ -98,7 +112,7 @@ bool RaceBook::all_settled() const {
 }
 
 std::optional<RaceEnd> RaceBook::end() const {
-  if (rounds_ < options_.min_rounds && running() > 0) return std::nullopt;
+  if (rounds_ < options_.min_rounds && running() > (hopeless_leave() ? 1u : 0u)) return std::nullopt;
   if (running() <= 1) return RaceEnd::one_left;
   if (all_settled()) return RaceEnd::ties;
   if (rounds_ >= options_.max_rounds) return RaceEnd::max_rounds;

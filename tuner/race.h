@@ -25,6 +25,9 @@ struct RaceOptions {
   int max_rounds = 24;
   // Entry 0 is what there is: another one leaves as soon as it is surely no gain over it, even where it is no slower.
   bool only_gains = false;
+  // After two rounds whoever is slower than the fastest by more than this leaves, and one alone has won: where many run
+  // and most differ by more than noise does. 0: nobody leaves before min_rounds.
+  double hopeless = 0;
   std::uint64_t seed = 1;  // of the order in each round
 };
 
@@ -79,6 +82,8 @@ class RaceBook {
   Difference difference(std::size_t entry, std::size_t other) const;
   std::size_t fastest() const;
   std::size_t running() const;
+  bool hopeless_leave() const;
+  void drop_hopeless();
   void drop_losers();
   bool all_settled() const;
 

@@ -68,6 +68,7 @@ class ScheduleChoice {
   struct Turn {
     std::size_t chosen = 0;  // 0: what there was; i: alternatives[i - 1]
     double before_us = 0, chosen_us = 0;
+    std::vector<double> plans_us{};  // of what there was and of the alternatives; 0: it failed
   };
   // Whether another kernel for one problem makes the whole plan faster. None when there was nothing to compare, or the
   // budget ended before there was an answer.

@@ -128,9 +128,9 @@ class TuningRun {
   // Where nothing is measured: the share with which the model expects the least latency.
   int predicted_share() const;
 
-  // Launches and prefetch, the division of the SMs, the streams' order and priority; then the kernels in that context,
-  // the costliest problem's first; then launches and prefetch once more where kernels changed. What `begun`, an earlier
-  // run that was cut short, has compared is not compared again.
+  // Launches and prefetch, the division of the SMs, the streams' order and priority; then the kernels in that context;
+  // then launches and prefetch once more where kernels changed. `begun`: an earlier run that was cut short, which is
+  // gone on with.
   void choose_schedule(const EarlierSchedule* begun);
 
   static bool was_compared(const KernelChoice& choice) { return choice.alone_plan_us > 0; }
@@ -145,8 +145,15 @@ class TuningRun {
   // Its kernels and its variant, what its kernels were compared with, and what it costs.
   void take_up(const EarlierSchedule& begun);
 
-  // Another kernel than the fastest alone, where that makes the whole plan faster.
-  void choose_in_context(ScheduleChoice& schedule, std::size_t problem);
+  // Kernels in the whole plan, one after the other, and the division of the SMs, until a pass over them changes
+  // nothing.
+  void choose_together(ScheduleChoice& schedule);
+
+  // Another of its finalists, where that makes the whole plan faster; whether it did.
+  bool choose_in_context(ScheduleChoice& schedule, std::size_t problem);
+
+  // What a problem's kernels take of all kernels' time, each timed alone.
+  double share_of_plan(std::size_t problem) const;
 
   // The races were for the least latency; what else was asked for decides among all that they timed, and a plan of less
   // memory where memory counts.

@@ -13,7 +13,7 @@ namespace duet {
 namespace {
 
 // What the schedule may take, unless it is told; of a run's budget, where it has one, and the kernels get the rest.
-constexpr double kScheduleBudgetS = 25, kScheduleBudgetShare = 0.4;
+constexpr double kScheduleBudgetS = 25, kScheduleBudgetShare = 0.5;
 // A kernel of less than an average share of the plan's time is given up at a gain as much higher, up to this.
 constexpr double kMaxGainFactor = 10;
 // Of a budget: less is not worth another search. And what the kernel of the largest gain gets at least of the rest.

@@ -14,7 +14,9 @@
 namespace duet {
 namespace {
 
-constexpr std::size_t kAlternatives = 3;  // of a kernel, tried in the whole plan
+// A kernel that takes less of the plan's time is compared once.
+constexpr double kLeastShare = 0.02;
+constexpr int kMostPasses = 8;  // each gains a percent at least
 // How much slower alone the kernels of a plan may be that read less from L2; 1: the fastest.
 constexpr double kSlowerAndLighter[] = {1, 1.05, 1.1, 1.15, kFinalistFactor};
 
@@ -92,8 +94,7 @@ void TuningRun::choose_schedule(const EarlierSchedule* begun) {
     choose_lighter(schedule);
     choose_streams(schedule);
   }
-  for (const std::size_t problem : by_share())
-    if (!was_compared(choices_[problem])) choose_in_context(schedule, problem);
+  choose_together(schedule);
   const auto changed = std::count_if(choices_.begin(), choices_.end(),
                                      [](const KernelChoice& choice) { return choice.config != choice.alone_config; });
   if (changed > 0 && !stopped()) variant_ = schedule.choose_variant(chosen_, variant_, may_spread());
@@ -159,16 +160,48 @@ void TuningRun::take_up(const EarlierSchedule& begun) {
   tried_.at(tried_.note(chosen_, variant_, begun.plan, figures.latency_us)).point.energy_mj = figures.energy_mj;
 }
 
-void TuningRun::choose_in_context(ScheduleChoice& schedule, std::size_t problem) {
+// Where a kernel's blocks find room depends on those of the kernels before and after it, so that what is best for one
+// changes with the others: on an H100 the five kernels of a layer that are fastest alone take up to a sixth longer than
+// those found in a chain (docs/performance.md).
+void TuningRun::choose_together(ScheduleChoice& schedule) {
+  const bool begun = std::any_of(choices_.begin(), choices_.end(), was_compared);
+  for (int pass = 0; pass < kMostPasses; ++pass) {
+    bool changed = false;
+    for (const std::size_t problem : by_share()) {
+      const bool again = pass > 0 || (begun && was_compared(choices_[problem]));
+      if (!again || share_of_plan(problem) >= kLeastShare) changed |= choose_in_context(schedule, problem);
+    }
+    if (!changed || schedule.cut()) return;
+    if (division_.shares.empty()) continue;
+    variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
+  }
+}
+
+double TuningRun::share_of_plan(std::size_t problem) const {
+  const auto time_us = [&](std::size_t i) { return tuners_[i]->winner()->time_us * problems_.uses[i]; };
+  double sum_us = 0;
+  for (std::size_t i = 0; i < tuners_.size(); ++i) sum_us += time_us(i);
+  return time_us(problem) / sum_us;
+}
+
+bool TuningRun::choose_in_context(ScheduleChoice& schedule, std::size_t problem) {
   std::vector<ChosenKernel> alternatives;
-  for (const KernelWinner& finalist : tuners_[problem]->finalists())
-    if (finalist.kernel.source.entry != chosen_[problem].source.entry && alternatives.size() < kAlternatives)
-      alternatives.push_back(finalist.kernel);
+  std::size_t alone = 0;  // its place among what is raced
+  for (const KernelWinner& finalist : tuners_[problem]->finalists()) {
+    if (finalist.kernel.source.entry == chosen_[problem].source.entry) continue;
+    alternatives.push_back(finalist.kernel);
+    if (config_text(finalist.kernel.tile) == choices_[problem].alone_config) alone = alternatives.size();
+  }
   show("choose", tuners_[problem]->name(), true);
   const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, variant_);
-  if (!turn) return;
+  if (!turn) return false;
   if (turn->chosen > 0) chosen_[problem] = alternatives[turn->chosen - 1];
-  note_choice_in_context(problem, turn->before_us, turn->chosen_us);
+  if (turn->chosen > 0)
+    log_at(1, "{}: {} instead of {}, {:.1f} us instead of {:.1f}", tuners_[problem]->name(),
+           config_text(chosen_[problem].tile), choices_[problem].config, turn->chosen_us, turn->before_us);
+  note_choice_in_context(problem, alone < turn->plans_us.size() ? turn->plans_us[alone] : turn->before_us,
+                         turn->chosen_us);
+  return turn->chosen > 0;
 }
 
 std::optional<EarlierSchedule> TuningRun::earlier_schedule() {

@@ -46,7 +46,7 @@ struct TuneRequest {
   double tie = kTie;                       // times this near to each other count as equal (finalists.h)
   std::vector<ReferenceChoice> reference;  // chosen before on a device of this kind: preferred in ties
   double budget_s = 0;                     // 0: no limit
-  double schedule_budget_s = 0;            // of it, for the schedule; 0: two fifths, or 25 s where there is no limit
+  double schedule_budget_s = 0;            // of it, for the schedule; 0: half, or 25 s where there is no limit
   int schedule_plans = 0;                  // tried in place of what there is, to choose kernels in context; 0: no limit
   Goal goal{};                             // of the whole plan; kernels are always searched for the least latency
   double energy_s = 2;                     // of runs back to back, for each plan whose energy is measured

@@ -282,6 +282,33 @@ TEST_F(RacedSession, TheWholePlanCorrectsTheChoice) {
   EXPECT_TRUE(tune(device, "context.db", request(small_space())).reused);
 }
 
+// Another kernel for the first step is better only once the second has another: one pass over them does not find it.
+TEST_F(RacedSession, KernelsAreChosenTogether) {
+  TuneRequest two = request(small_space());
+  two.graph = two_adds_graph();
+  two.mode = ExecutionMode::sequential;
+  TimedDevice device;
+  const TuneReport alone = tune(device, "alone.db", two);
+  ASSERT_EQ(alone.plan.choices.size(), 2u);
+  std::map<std::string, std::string> favourites;  // by step
+  for (const PlanStep& step : alone.plan.steps)
+    favourites[step.name] = alone.plan.kernels.at(static_cast<std::size_t>(step.kernel)).entry;
+  device.replay_us = [&](const std::vector<Launch>& chain) {
+    if (chain.front().name == chain.back().name) return 5.0 * static_cast<double>(chain.size());
+    const bool first = device.entry_of(chain.front()) != favourites.at(chain.front().name);
+    const bool second = device.entry_of(chain.back()) != favourites.at(chain.back().name);
+    if (!second) return first ? 10.5 : 10.0;
+    return first ? 7.0 : 9.0;
+  };
+  const TuneReport report = tune(device, "together.db", two);
+  EXPECT_EQ(report.plan.figures.latency_us, 7);
+  for (const KernelChoice& choice : report.plan.choices) {
+    EXPECT_NE(choice.config, choice.alone_config);
+    EXPECT_LT(choice.chosen_plan_us, choice.alone_plan_us) << "both in the last pass";
+  }
+  EXPECT_TRUE(tune(device, "together.db", two).reused);
+}
+
 TEST_F(RacedSession, AFaultInTheRaceLeavesWhatWasTimedAlone) {
   TimedDevice device;
   TuneRequest small = request(small_space());
@@ -370,7 +397,7 @@ TEST_F(RacedSession, ABudgetTooSmallForAllKernelsLeavesNoneUntried) {
   compiler_.delay = std::chrono::milliseconds(2);
   TuneRequest hurried = request(huge_space());
   hurried.graph = two_adds_graph();
-  hurried.budget_s = 1e-3;
+  hurried.budget_s = 1e-4;
   const TuneReport first = tune(device, "starved.db", hurried);
   EXPECT_GE(first.verified, 2);
   EXPECT_LT(first.verified, 100) << "of 512";

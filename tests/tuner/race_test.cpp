@@ -132,6 +132,21 @@ TEST(Race, OnlyGainsReplaceWhatThereIs) {
   }
 }
 
+// Where most are far behind, they are not timed for long; who is near the fastest is.
+TEST(Race, TheHopelessLeaveAfterTwoRounds) {
+  const RaceOptions options{.hopeless = 0.02};
+  SimulatedClock clock({10.0, 10.5, 10.05, 12.0}, 0.002, 0, 1);
+  const RaceResult result = race(4, std::ref(clock), options);
+  EXPECT_EQ(result.entries[1].rounds, 2);
+  EXPECT_EQ(result.entries[3].rounds, 2);
+  EXPECT_GE(result.entries[2].rounds, options.min_rounds);
+  EXPECT_EQ(result.winner, 0u);
+  const RaceResult clear = run(SimulatedClock({10.5, 12.0, 10.0}, 0.002, 0, 1), 3, options);
+  EXPECT_EQ(clear.winner, 2u);
+  EXPECT_EQ(clear.rounds, 2) << "nobody else is left";
+  EXPECT_EQ(clear.end, RaceEnd::one_left);
+}
+
 TEST(Race, EqualSeedsRunInTheSameOrderAndOthersDoNot) {
   const auto orders = [](std::uint64_t seed) {
     std::vector<std::size_t> turns;
