@@ -164,8 +164,11 @@ TileText tile_text(const GemmTile& t) {
                   t.warps_n, t.warps_k, t.stages, t.split_k, loader.empty() ? "" : fmt::format(", {}", loader))};
 }
 TileText tile_text(const AttentionTile& t) {
-  return {fmt::format("w{}x{}_kv{}_s{}", t.warps, t.warps_kv, t.block_kv, t.stages),
-          fmt::format("warps {} x {}, block_kv {}, stages {}", t.warps, t.warps_kv, t.block_kv, t.stages)};
+  const bool limited = t.min_blocks > 1;
+  return {fmt::format("w{}x{}_kv{}_s{}{}", t.warps, t.warps_kv, t.block_kv, t.stages,
+                      limited ? fmt::format("_b{}", t.min_blocks) : ""),
+          fmt::format("warps {} x {}, block_kv {}, stages {}{}", t.warps, t.warps_kv, t.block_kv, t.stages,
+                      limited ? fmt::format(", {} blocks an SM", t.min_blocks) : "")};
 }
 template <class RowTile>
 TileText row_tile_text(const RowTile& t) {
@@ -210,6 +213,7 @@ struct KernelText {
   std::string family, entry;
   std::string title;   // "gemm f16: layer_norm, bias | block 64x64x32, ..."
   std::string config;  // the definition of <entry>_config
+  int min_blocks = 1;  // on an SM, by its registers
 };
 
 std::string params_type(const KernelText& kernel) { return type_prefix(kernel.family) + "Params"; }
@@ -224,6 +228,12 @@ constexpr std::string_view kConfig = R"(struct {entry}_config {{
 }};
 )";
 
+template <class Tile>
+int min_blocks(const Tile&) {
+  return 1;
+}
+int min_blocks(const AttentionTile& tile) { return tile.min_blocks; }
+
 template <class Op, class Tile>
 KernelText kernel_text(std::string_view family, const Op& op, const Tile& tile) {
   const OpText op_parts = op_text(op);
@@ -235,6 +245,7 @@ KernelText kernel_text(std::string_view family, const Op& op, const Tile& tile) 
   kernel.title = fmt::format("{}{} | {}", family, op_parts.title(), tile_parts.words);
   kernel.config = fmt::format(kConfig, fmt::arg("entry", kernel.entry), fmt::arg("prefix", type_prefix(family)),
                               fmt::arg("assignments", op_parts.assignments() + tile_assignments(tile)));
+  kernel.min_blocks = min_blocks(tile);
   return kernel;
 }
 KernelText kernel_text(const KernelCandidate& candidate) {
@@ -258,7 +269,7 @@ namespace duet {{
 
 {config}
 DUET_KERNEL({entry}, {params_type},
-            {value}.threads(), 1) {{
+            {value}.threads(), {min_blocks}) {{
   {family}<{entry}_config>(params);
 }}
 
@@ -269,7 +280,8 @@ KernelSource emit_stub(const KernelText& kernel) {
   return finished(kernel.entry,
                   fmt::format(kStub, fmt::arg("title", kernel.title), fmt::arg("family", kernel.family),
                               fmt::arg("config", kernel.config), fmt::arg("entry", kernel.entry),
-                              fmt::arg("params_type", params_type(kernel)), fmt::arg("value", config_value(kernel))));
+                              fmt::arg("params_type", params_type(kernel)), fmt::arg("value", config_value(kernel)),
+                              fmt::arg("min_blocks", kernel.min_blocks)));
 }
 
 constexpr std::string_view kPairStub = R"(// pair of

@@ -31,10 +31,11 @@ constexpr auto tile_fields(const GemmTile*) {
                                              {"loader", &GemmTile::loader}}};
 }
 constexpr auto tile_fields(const AttentionTile*) {
-  return std::array<TileField<AttentionTile>, 4>{{{"warps", &AttentionTile::warps},
+  return std::array<TileField<AttentionTile>, 5>{{{"warps", &AttentionTile::warps},
                                                   {"block_kv", &AttentionTile::block_kv},
                                                   {"stages", &AttentionTile::stages},
-                                                  {"warps_kv", &AttentionTile::warps_kv}}};
+                                                  {"warps_kv", &AttentionTile::warps_kv},
+                                                  {"min_blocks", &AttentionTile::min_blocks}}};
 }
 constexpr auto tile_fields(const NormTile*) {
   return std::array<TileField<NormTile>, 3>{{{"warps_per_row", &NormTile::warps_per_row},

@@ -220,6 +220,9 @@ class AttentionWarp {
     }
   }
 
+  // The last block of a head may have warps beyond its queries.
+  DUET_DEVICE bool has_queries() const { return place_.query0 + place_.warp_row < params_.queries; }
+
   // Whether any of the warp's queries may see any of its keys of the step that begins with key0. The same for all
   // lanes.
   DUET_DEVICE bool sees(int key0) const {
@@ -407,6 +410,20 @@ class AttentionPass {
     add(scores, true);
   }
 
+  // By a warp without queries: its part of the copies, and the barriers that the others wait at. A loop of its own,
+  // since a condition in run() would keep the compiler from mixing a step's products with the softmax of the one
+  // before.
+  DUET_DEVICE void idle() {
+    cp_async_wait<Shape::kStages - 1>();
+    sync_block<Shape::kThreads>();
+    DUET_NO_UNROLL
+    while (step_ + 1 < place_.kv_blocks) {
+      begin_step();
+      end_step();
+    }
+    await_step();
+  }
+
  private:
   using Scores = typename AttentionWarp<Shape>::Scores;
 
@@ -429,18 +446,27 @@ class AttentionPass {
 
   // Takes in a step, whose scores are known, and leaves those of the next: in the same place, where they are not ahead.
   DUET_DEVICE void advance(Scores& scores, Scores& next_scores) {
-    const int next_slot = slot_ + 1 < Shape::kStages ? slot_ + 1 : 0;
-    await_step();
-    loader_.load_k(step_ + Shape::kStages, slot_);
-    loader_.load_v(step_ + Shape::kStages - 1, slot_ > 0 ? slot_ - 1 : Shape::kStages - 1);
-    cp_async_commit();
+    const int next_slot = slot_after();
+    begin_step();
     const bool sees_next = !Shape::kCausal || warp_.sees((step_ + 1) * Shape::kBlockKv);
     if (Shape::kScoresAhead && sees_next) warp_.score(next_scores, loader_.k_tile(next_slot));
     add(scores, false);
     if (!Shape::kScoresAhead && sees_next) warp_.score(next_scores, loader_.k_tile(next_slot));
-    ++step_;
-    slot_ = next_slot;
+    end_step();
   }
+
+  // Starts the copies into the places of the step before.
+  DUET_DEVICE void begin_step() const {
+    await_step();
+    loader_.load_k(step_ + Shape::kStages, slot_);
+    loader_.load_v(step_ + Shape::kStages - 1, slot_ > 0 ? slot_ - 1 : Shape::kStages - 1);
+    cp_async_commit();
+  }
+  DUET_DEVICE void end_step() {
+    slot_ = slot_after();
+    ++step_;
+  }
+  DUET_DEVICE int slot_after() const { return slot_ + 1 < Shape::kStages ? slot_ + 1 : 0; }
 
   DUET_DEVICE void add(Scores& scores, bool last) {
     const int key0 = step_ * Shape::kBlockKv;
@@ -473,8 +499,12 @@ DUET_DEVICE void attention(const AttentionParams& params, const GridBlock& block
   wait_for_predecessor();
   release_successor();
   pass.begin();
-  pass.run();
-  if (join_sets<Shape>(warp, place, loader.k_tile(0))) warp.store(loader.q_tile());
+  if (warp.has_queries()) {
+    pass.run();
+  } else {
+    pass.idle();
+  }
+  if (join_sets<Shape>(warp, place, loader.k_tile(0)) && warp.has_queries()) warp.store(loader.q_tile());
 }
 
 }  // namespace duet

@@ -14,10 +14,11 @@ struct AttentionOp {
 };
 
 struct AttentionTile {
-  int warps = 4;      // of a set, each with 16 query rows of its own
-  int block_kv = 64;  // keys and values per step
-  int stages = 2;     // cp.async buffers for K and V
-  int warps_kv = 1;   // sets of such warps, which share the keys of every step
+  int warps = 4;       // of a set, each with 16 query rows of its own
+  int block_kv = 64;   // keys and values per step
+  int stages = 2;      // cp.async buffers for K and V
+  int warps_kv = 1;    // sets of such warps, which share the keys of every step
+  int min_blocks = 1;  // for which the compiler leaves registers on an SM
 };
 
 struct AttentionConfig {
@@ -51,6 +52,11 @@ struct AttentionConfig {
   constexpr bool registers_fit(int registers) const {
     return registers <= 255 && registers * 32 * ceil_div(threads(), 128) <= 65536 / 4;
   }
+  // Of a thread, where as many blocks are to run on an SM.
+  constexpr int register_limit() const {
+    const int registers = 65536 / (tile.min_blocks * threads());
+    return registers > 255 ? 255 : registers;
+  }
   // Whether a warp has registers for the next step's scores too: tensor cores then work on them while the softmax of
   // this step's is computed, which otherwise wait for each other.
   constexpr bool scores_ahead() const { return registers_fit(register_estimate() + warp_kv() / 2); }
@@ -70,17 +76,21 @@ struct AttentionConfig {
 };
 
 // What a configuration must satisfy whatever the device; see DUET_GEMM_RULES.
-#define DUET_ATTENTION_RULES(c, RULE)                                                                     \
-  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")            \
-  RULE((c).op.head_dim >= 8 && (c).op.head_dim <= 128 && (c).op.head_dim % 8 == 0,                        \
-       "head_dim must be a multiple of 8 from 8 to 128")                                                  \
-  RULE((c).tile.warps >= 1 && (c).tile.warps_kv >= 1 && (c).tile.warps * (c).tile.warps_kv <= 16,         \
-       "warps and warps_kv must be at least 1, their product at most 16")                                 \
-  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 128, "block_kv must be 16 to 128")                 \
-  RULE((c).tile.block_kv % (16 * (c).tile.warps_kv) == 0, "block_kv must be a multiple of 16 * warps_kv") \
-  RULE((c).tile.stages >= 2 && (c).tile.stages <= 4, "stages must be 2 to 4")                             \
-  RULE((c).register_estimate() <= 255, "head_dim and block_kv need more than 255 registers a thread")     \
-  RULE((c).registers_fit((c).register_estimate()), "the block needs more than 65536 registers")           \
+#define DUET_ATTENTION_RULES(c, RULE)                                                                               \
+  RULE((c).op.dtype == Dtype::f16 || (c).op.dtype == Dtype::bf16, "dtype must be f16 or bf16")                      \
+  RULE((c).op.head_dim >= 8 && (c).op.head_dim <= 128 && (c).op.head_dim % 8 == 0,                                  \
+       "head_dim must be a multiple of 8 from 8 to 128")                                                            \
+  RULE((c).tile.warps >= 1 && (c).tile.warps_kv >= 1 && (c).tile.warps * (c).tile.warps_kv <= 16,                   \
+       "warps and warps_kv must be at least 1, their product at most 16")                                           \
+  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 128, "block_kv must be 16 to 128")                           \
+  RULE((c).tile.block_kv % (16 * (c).tile.warps_kv) == 0, "block_kv must be a multiple of 16 * warps_kv")           \
+  RULE((c).tile.stages >= 2 && (c).tile.stages <= 4, "stages must be 2 to 4")                                       \
+  RULE((c).register_estimate() <= 255, "head_dim and block_kv need more than 255 registers a thread")               \
+  RULE((c).registers_fit((c).register_estimate()), "the block needs more than 65536 registers")                     \
+  RULE((c).tile.min_blocks >= 1 && (c).tile.min_blocks <= 16, "min_blocks must be 1 to 16")                         \
+  RULE((c).tile.min_blocks == 1 || (c).register_limit() < 255, "min_blocks has no effect: registers allow as many") \
+  RULE((c).register_limit() + 40 >= (c).register_estimate(), "min_blocks leaves a thread too few registers")        \
+  RULE((c).tile.min_blocks*(c).smem_bytes() <= 227 * 1024, "min_blocks need more than 227 KiB of shared memory")    \
   RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
 
 // The reason why a configuration cannot run on any device, or null.

@@ -136,8 +136,8 @@ KernelWork work_of(const AttentionSpec& spec, const AttentionTile& tile, const K
   // Q, O, scores, weights and a step's fragments of K or V; the next step's scores, or what the compiler keeps in their
   // place; the places of copies; then addresses and row state.
   const int next = config.scores_ahead() ? config.warp_kv() / 2 : 20;
-  work.estimated_registers =
-      clamp_registers(width / 4 + width / 2 + config.warp_kv() + next + config.copy_registers() + 56);
+  const double registers = width / 4 + width / 2 + config.warp_kv() + next + config.copy_registers() + 56;
+  work.estimated_registers = clamp_registers(std::min<double>(registers, config.register_limit()));
   return work;
 }
 

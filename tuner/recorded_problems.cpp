@@ -73,13 +73,14 @@ KernelTile tile_of_point(std::string_view family, const SearchPoint& point) {
   return parse_tile(family, text);
 }
 
-// Came after spaces had been recorded without it, which had one set of warps.
-constexpr std::string_view kLaterParameter = "warps_kv";
+// Came after spaces had been recorded without them, which had their defaults.
+constexpr std::string_view kLaterParameters[] = {"warps_kv", "min_blocks"};
 
 // Every parameter of the family by name; one more is refused where tiles are made.
 void check_parameters(const ReplayedSpace& space, std::string_view family) {
   for (const std::string_view name : parameter_names(family)) {
-    if (name == kLaterParameter) continue;
+    if (std::find(std::begin(kLaterParameters), std::end(kLaterParameters), name) != std::end(kLaterParameters))
+      continue;
     if (std::find(space.parameters.begin(), space.parameters.end(), name) == space.parameters.end())
       fail(ErrorKind::input, "the parameter {} of the family {} is missing", name, family);
   }

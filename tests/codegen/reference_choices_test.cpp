@@ -22,7 +22,7 @@ ReferenceChoices some_choices() {
                        .tile = "block_m=16 block_n=32 block_k=64 warps_m=1 warps_n=1 warps_k=4 stages=8 split_k=1 "
                                "loader=2"},
                       {.problem = "attention f16 batch=1 heads=12 queries=50 keys=50 head_dim=64",
-                       .tile = "warps=2 block_kv=64 stages=2 warps_kv=1"}}};
+                       .tile = "warps=2 block_kv=64 stages=2 warps_kv=1 min_blocks=1"}}};
 }
 
 std::string refusal(const std::string& text) {

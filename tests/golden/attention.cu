@@ -13,6 +13,7 @@ struct attention_f16_d64_causal_w4x1_kv64_s2_config {
     c.tile.block_kv = 64;
     c.tile.stages = 2;
     c.tile.warps_kv = 1;
+    c.tile.min_blocks = 1;
     return c;
   }();
 };

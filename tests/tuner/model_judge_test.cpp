@@ -100,7 +100,7 @@ TEST_F(RecordedFolders, ARowIsItsCandidate) {
   EXPECT_NE(spaces.skipped[0].find("1 of its timed candidates, infeasible"), std::string::npos);
   ASSERT_EQ(spaces.candidate_count(), 1u);
   const RecordedCandidate& candidate = spaces.problems[0].candidates[0];
-  EXPECT_EQ(config_text(candidate.tile), "warps=4 block_kv=64 stages=2 warps_kv=1");
+  EXPECT_EQ(config_text(candidate.tile), "warps=4 block_kv=64 stages=2 warps_kv=1 min_blocks=1");
   EXPECT_DOUBLE_EQ(candidate.time_us, 2);
   EXPECT_EQ(candidate.inputs.blocks, 12);
   EXPECT_EQ(spaces.problems[0].name, "attention f16 batch=1 heads=12 queries=50 keys=50 head_dim=64");
