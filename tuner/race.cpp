@@ -10,6 +10,7 @@ namespace duet {
 namespace {
 
 constexpr int kRoundsOfHope = 2;  // one round may have been disturbed
+constexpr int kRoundsOfGain = 4;
 
 }  // namespace
 
@@ -56,6 +57,7 @@ void RaceBook::add_round(const std::vector<std::vector<double>>& samples_us) {
   }
   ++rounds_;
   if (hopeless_leave()) drop_hopeless();
+  if (hopeless_leave() && options_.only_gains && rounds_ >= kRoundsOfGain) drop_gainless();
   if (rounds_ >= options_.min_rounds) drop_losers();
 }
 
@@ -88,6 +90,12 @@ std::size_t RaceBook::fastest() const {
 std::size_t RaceBook::running() const {
   return static_cast<std::size_t>(
       std::count_if(runners_.begin(), runners_.end(), [](const Runner& runner) { return runner.in; }));
+}
+
+void RaceBook::drop_gainless() {
+  if (!runners_[0].in) return;
+  for (std::size_t i = 1; i < runners_.size(); ++i)
+    if (runners_[i].in && difference(i, 0).median > -std::log1p(options_.tie / 2)) runners_[i].in = false;
 }
 
 void RaceBook::drop_losers() {

@@ -25,8 +25,8 @@ struct RaceOptions {
   int max_rounds = 24;
   // Entry 0 is what there is: another one leaves as soon as it is surely no gain over it, even where it is no slower.
   bool only_gains = false;
-  // After two rounds whoever is slower than the fastest by more than this leaves, and one alone has won: where many run
-  // and most differ by more than noise does. 0: nobody leaves before min_rounds.
+  // Where many run, who has little hope leaves before there is an interval: after two rounds whoever is slower than the
+  // fastest by more than this, with only_gains after four who does not gain half a tie. One alone has won. 0: nobody.
   double hopeless = 0;
   std::uint64_t seed = 1;  // of the order in each round
 };
@@ -84,6 +84,7 @@ class RaceBook {
   std::size_t running() const;
   bool hopeless_leave() const;
   void drop_hopeless();
+  void drop_gainless();
   void drop_losers();
   bool all_settled() const;
 

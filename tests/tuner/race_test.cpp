@@ -147,6 +147,17 @@ TEST(Race, TheHopelessLeaveAfterTwoRounds) {
   EXPECT_EQ(clear.end, RaceEnd::one_left);
 }
 
+// A tie ends sooner than it is proved, a gain of more than that is found.
+TEST(Race, WhoSeemsToGainNothingLeavesAfterFourRounds) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const RaceOptions options{.only_gains = true, .hopeless = 0.02, .seed = seed};
+    const RaceResult kept = run(SimulatedClock({10.0, 10.0, 10.02}, 0.003, 0, seed), 3, options);
+    EXPECT_EQ(kept.winner, 0u) << seed;
+    EXPECT_LE(kept.rounds, 5) << seed;
+    EXPECT_EQ(run(SimulatedClock({10.0, 9.8, 10.0}, 0.003, 0, seed), 3, options).winner, 1u) << seed;
+  }
+}
+
 TEST(Race, EqualSeedsRunInTheSameOrderAndOthersDoNot) {
   const auto orders = [](std::uint64_t seed) {
     std::vector<std::size_t> turns;
