@@ -276,6 +276,15 @@ TEST(Emit, MatchesTheGoldenFiles) {
   }
 }
 
+TEST(Emit, BlocksThatRegistersAreKeptForAreLaunchBounds) {
+  AttentionSpec spec;
+  spec.params.batch = spec.params.heads = 1;
+  spec.params.queries = spec.params.keys = 50;
+  const KernelSource source = emit(make_candidate(spec, AttentionTile{.min_blocks = 3}, orin()));
+  EXPECT_EQ(source.entry, "attention_f16_d64_w4x1_kv64_s2_b3");
+  EXPECT_NE(source.text.find("::value.threads(), 3)"), std::string::npos);
+}
+
 TEST(Emit, EqualOpAndTileGiveEqualSource) {
   GemmSpec other = clip_fc1();
   other.params.m = 77;
