@@ -217,10 +217,9 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernels(const std::ve
                                         [&] { return within_budget(); });
   for (std::size_t i = 0; i < plans.size(); ++i) tell(trials[i], variant, plans[i], result.entries[i]);
   if (result.end == RaceEnd::stopped) return std::nullopt;
-  const RaceEntry& before = result.entries.front();
-  const RaceEntry& chosen = result.entries[result.winner];
-  if (chosen.failed) fail(ErrorKind::device, "the whole plan cannot be measured: {}", timer_.last_failure());
-  Turn turn{.chosen = result.winner, .before_us = before.median_us, .chosen_us = chosen.median_us};
+  if (result.entries[result.winner].failed)
+    fail(ErrorKind::device, "the whole plan cannot be measured: {}", timer_.last_failure());
+  Turn turn{.chosen = result.winner};
   for (const RaceEntry& entry : result.entries) turn.plans_us.push_back(entry.failed ? 0 : entry.median_us);
   return turn;
 }

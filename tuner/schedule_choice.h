@@ -66,9 +66,11 @@ class ScheduleChoice {
                                  int stream_count);
 
   struct Turn {
-    std::size_t chosen = 0;  // 0: what there was; i: alternatives[i - 1]
-    double before_us = 0, chosen_us = 0;
-    std::vector<double> plans_us{};  // of what there was and of the alternatives; 0: it failed
+    std::size_t chosen = 0;          // 0: what there was; i: alternatives[i - 1]
+    std::vector<double> plans_us{};  // of what there was and of the alternatives that were tried; 0: it failed
+
+    double before_us() const { return plans_us.front(); }
+    double chosen_us() const { return plans_us.at(chosen); }
   };
   // Whether another kernel for one problem makes the whole plan faster. None when there was nothing to compare, or the
   // budget ended before there was an answer.

@@ -146,7 +146,7 @@ void TuningRun::exchange_for_lighter(ScheduleChoice& schedule, const std::string
   chosen_ = trials[turn->chosen];
   for (std::size_t problem = 0; problem < choices_.size(); ++problem) note_chosen(problem);
   log_at(1, "kernels that read less from L2, {}: {:.1f} us instead of {:.1f}",
-         tower.empty() ? "of all towers" : "of " + tower, turn->chosen_us, turn->before_us);
+         tower.empty() ? "of all towers" : "of " + tower, turn->chosen_us(), turn->before_us());
 }
 
 void TuningRun::take_up(const EarlierSchedule& begun) {
@@ -195,12 +195,13 @@ bool TuningRun::choose_in_context(ScheduleChoice& schedule, std::size_t problem)
   show("choose", tuners_[problem]->name(), true);
   const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernel(chosen_, problem, alternatives, variant_);
   if (!turn) return false;
-  if (turn->chosen > 0) chosen_[problem] = alternatives[turn->chosen - 1];
-  if (turn->chosen > 0)
+  if (turn->chosen > 0) {
+    chosen_[problem] = alternatives[turn->chosen - 1];
     log_at(1, "{}: {} instead of {}, {:.1f} us instead of {:.1f}", tuners_[problem]->name(),
-           config_text(chosen_[problem].tile), choices_[problem].config, turn->chosen_us, turn->before_us);
-  note_choice_in_context(problem, alone < turn->plans_us.size() ? turn->plans_us[alone] : turn->before_us,
-                         turn->chosen_us);
+           config_text(chosen_[problem].tile), choices_[problem].config, turn->chosen_us(), turn->before_us());
+  }
+  const double alone_us = alone < turn->plans_us.size() ? turn->plans_us[alone] : 0;
+  note_choice_in_context(problem, alone_us > 0 ? alone_us : turn->before_us(), turn->chosen_us());
   return turn->chosen > 0;
 }
 

@@ -142,8 +142,8 @@ TEST_F(Schedules, KernelsAreExchangedTogether) {
   const auto faster = chosen({{1, 100}, {2, 97}, {3, 90}});
   ASSERT_TRUE(faster.has_value());
   EXPECT_EQ(faster->chosen, 2u);
-  EXPECT_EQ(faster->before_us, 100);
-  EXPECT_EQ(faster->chosen_us, 90);
+  EXPECT_EQ(faster->before_us(), 100);
+  EXPECT_EQ(faster->chosen_us(), 90);
   EXPECT_EQ(chosen({{1, 100}, {2, 99.6}, {3, 99.2}})->chosen, 0u) << "a tie stays";
   EXPECT_EQ(chosen({{1, 100}, {2, 97}, {3, 90}}, {.max_plans = 1})->chosen, 1u);
   EXPECT_FALSE(chosen({{1, 100}}).has_value()) << "nothing to compare";
