@@ -14,7 +14,6 @@ constexpr double kSmemBytesPerClock = 128;
 constexpr double kL2BytesPerClock = 32;      // for each SM, when all ask
 constexpr double kIntakeBytesPerClock = 62;  // of an SM when few ask
 constexpr double kLoadLatencyUs = 0.4;       // between L2's and DRAM's
-constexpr double kCombineSyncUs = 1.5;       // a fence, an atomic and the read that waits for it, each to L2
 constexpr double kIssueShare = 0.6;          // of an SM's issue slots that a warp on each of its parts takes
 constexpr double kReachableBandwidth = 0.85;
 constexpr int kSubPartitions = 4;   // of an SM, each with its tensor core
@@ -96,13 +95,13 @@ RoundTime round_time(const CostInputs& inputs, double resident, double active_sh
   return time;
 }
 
-// Partial results are written by all and read by the last block of each tile, which adds them.
+// Partial results are read by one block of those that share a result, which adds them; they are written while that one
+// is busy with its own part.
 double combine_us(const KernelWork& work, double blocks, const DeviceSpec& device, const SmRates& rates) {
   if (work.combine_blocks <= 1) return 0;
   const double sms_used = std::min<double>(std::max(device.sm_count, 1), std::max(blocks, 1.0));
   const double readers = std::min(sms_used, std::max(blocks / work.combine_blocks, 1.0));
-  return kCombineSyncUs + work.combine_bytes / (rates.l2_bytes * sms_used) +
-         work.combine_bytes / (rates.l2_bytes * readers);
+  return work.combine_sync_us + work.combine_bytes / (kIntakeBytesPerClock * rates.clocks * readers);
 }
 
 void add_sm_times(CostBreakdown& cost, const CostInputs& inputs, const DeviceSpec& device, const SmRates& rates,

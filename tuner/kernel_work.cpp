@@ -15,7 +15,10 @@ constexpr double kAttentionCopyOps = 6;  // the same with the head's columns
 constexpr double kCopyClocks = 18;       // that a warp spends on a copy of 16 bytes a lane
 constexpr double kRowPassOps = 6;        // one element on one pass over its row: conversion, sum, scale and shift
 constexpr int kAllBarriers = 16;         // of a block: reserved where the number of one is computed (ptxas -v, 13.0)
-constexpr double kSoftmaxOps = 8;        // scale, maximum, exponential, sum and conversion of one score
+// A fence, an atomic and the read that waits for it, each to L2, by the block that comes last; or, where it is known
+// before which block that is, what it waits for the others that end when it does.
+constexpr double kArrivalUs = 1.5, kHandoverUs = 0.5;
+constexpr double kSoftmaxOps = 8;  // scale, maximum, exponential, sum and conversion of one score
 
 int clamp_registers(double registers) { return static_cast<int>(std::clamp(registers, 32.0, 255.0)); }
 
@@ -81,6 +84,7 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
     work.combine_bytes =
         static_cast<double>(gemm_workspace_bytes(config, spec.params.m, spec.params.n, std::max(spec.params.batch, 1)));
     work.combine_blocks = tile.split_k;
+    work.combine_sync_us = kHandoverUs;
   }
   return work;
 }
@@ -251,6 +255,7 @@ KernelWork work_of(const HeadSpec& spec, const HeadTile& tile, const KernelCandi
   if (spec.op.project && spec.op.normalize) {
     work.combine_bytes = 4.0 * spec.params.batch * spec.params.outputs;
     work.combine_blocks = std::max(candidate.grid.x, 1);
+    work.combine_sync_us = kArrivalUs;
   }
   return work;
 }

@@ -26,6 +26,7 @@ struct KernelWork {
   // Of the whole launch: blocks that meet at counters and combine partial results.
   double combine_bytes = 0;      // written, then read again by one block of those that share a result
   int combine_blocks = 1;        // that share one result; 1: none
+  double combine_sync_us = 0;    // until the one that reads knows that it may
   int estimated_registers = 64;  // a thread's, when the compiler has not said
   int barriers = 1;              // that the compiler reserves for a block
 };
