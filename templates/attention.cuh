@@ -455,7 +455,7 @@ class AttentionPass {
     end_step();
   }
 
-  // Starts the copies into the places of the step before.
+  // Waits for a step's V and the next one's K, and starts the copies into the places of the step before.
   DUET_DEVICE void begin_step() const {
     await_step();
     loader_.load_k(step_ + Shape::kStages, slot_);

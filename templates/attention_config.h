@@ -90,8 +90,8 @@ struct AttentionConfig {
   RULE((c).tile.min_blocks >= 1 && (c).tile.min_blocks <= 16, "min_blocks must be 1 to 16")                         \
   RULE((c).tile.min_blocks == 1 || (c).register_limit() < 255, "min_blocks has no effect: registers allow as many") \
   RULE((c).register_limit() + 40 >= (c).register_estimate(), "min_blocks leaves a thread too few registers")        \
-  RULE((c).tile.min_blocks*(c).smem_bytes() <= 227 * 1024, "min_blocks need more than 227 KiB of shared memory")    \
-  RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")
+  RULE((c).smem_bytes() <= 227 * 1024, "the block needs more than 227 KiB of shared memory")                        \
+  RULE((c).tile.min_blocks*(c).smem_bytes() <= 227 * 1024, "min_blocks need more than 227 KiB of shared memory")
 
 // The reason why a configuration cannot run on any device, or null.
 constexpr const char* attention_infeasible(const AttentionConfig& config) {

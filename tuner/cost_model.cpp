@@ -36,7 +36,7 @@ int barriers_per_sm(const DeviceSpec& device) {
 
 // Rates of one SM, per microsecond.
 struct SmRates {
-  double tensor_flops, scalar_ops, smem_bytes, l2_bytes, clocks;
+  double tensor_flops, scalar_ops, smem_bytes, clocks;
 };
 
 // What runs beside each other: between the sum (exponent 1) and the largest (a large one).
@@ -55,7 +55,7 @@ SmRates sm_rates(const DeviceSpec& device, bool warpgroup_products) {
   const double tensor = positive(device.fp16_tflops, 1) * 1e6 / sms * share;
   // A peak counts a multiply-add as two; most of these instructions are not.
   const double scalar = positive(device.fp32_tflops, device.fp16_tflops / 8) * 1e6 / sms / 2;
-  return {tensor, positive(scalar, 1), kSmemBytesPerClock * clocks, kL2BytesPerClock * clocks, clocks};
+  return {tensor, positive(scalar, 1), kSmemBytesPerClock * clocks, clocks};
 }
 
 // Warps on the part of an SM that has most of them.
@@ -99,8 +99,7 @@ RoundTime round_time(const CostInputs& inputs, double resident, double active_sh
 // is busy with its own part.
 double combine_us(const KernelWork& work, double blocks, const DeviceSpec& device, const SmRates& rates) {
   if (work.combine_blocks <= 1) return 0;
-  const double sms_used = std::min<double>(std::max(device.sm_count, 1), std::max(blocks, 1.0));
-  const double readers = std::min(sms_used, std::max(blocks / work.combine_blocks, 1.0));
+  const double readers = std::clamp(blocks / work.combine_blocks, 1.0, std::max<double>(device.sm_count, 1));
   return work.combine_sync_us + work.combine_bytes / (kIntakeBytesPerClock * rates.clocks * readers);
 }
 

@@ -42,7 +42,7 @@ struct CostBreakdown {
   double latency_us = 0;  //   dependent loads not hidden by the stages in flight
   double chain_us = 0;    //   instructions of a warp that wait for each other
   double sm_us = 0;       // the busiest SM's time: the above joined, plus what a block spends once
-  double combine_us = 0;  // split-K: partial tiles written, read and added
+  double combine_us = 0;  // split-K: partial tiles waited for, read and added
   double launch_us = 0;
   double total_us = 0;  // launch + memory and sm joined, the floor at least, + combine
 };

@@ -23,8 +23,8 @@ PlanTimer::PlanTimer(Device& device, const Graph& graph, std::uint64_t seed, Thr
       inputs_(synthetic_inputs(graph, seed)) {}
 
 void PlanTimer::make_weights(const Plan& plan) {
-  if (!weight_space_.empty() && space_of_ == plan.weights) return;
-  if (space_of_ != plan.weights) memory_.reset();
+  if (space_of_ == plan.weights) return;
+  memory_.reset();
   weight_space_ = make_weight_space(plan, weights_);
   space_of_ = plan.weights;
 }

@@ -53,9 +53,9 @@ class PlanTimer {
   ThrottleWatch& watch_;
   RandomWeights weights_;
   std::map<std::string, HostTensor> inputs_;
-  std::vector<PlanWeight> space_of_;     // the weights that weight_space_ was made for
-  std::vector<std::byte> weight_space_;  // the same for all choices of kernels
-  std::optional<PlanMemory> memory_;     // with these weights
+  std::optional<std::vector<PlanWeight>> space_of_;  // the weights that weight_space_ was made for
+  std::vector<std::byte> weight_space_;              // the same for all choices of kernels
+  std::optional<PlanMemory> memory_;                 // with these weights
   std::string last_failure_;
 };
 

@@ -57,17 +57,10 @@ void RaceBook::add_round(const std::vector<std::vector<double>>& samples_us) {
   }
   ++rounds_;
   if (hopeless_leave()) drop_hopeless();
-  if (hopeless_leave() && options_.only_gains && rounds_ >= kRoundsOfGain) drop_gainless();
   if (rounds_ >= options_.min_rounds) drop_losers();
 }
 
 bool RaceBook::hopeless_leave() const { return options_.hopeless > 0 && rounds_ >= kRoundsOfHope; }
-
-void RaceBook::drop_hopeless() {
-  const std::size_t leader = fastest();
-  for (std::size_t i = 0; i < runners_.size(); ++i)
-    if (runners_[i].in && difference(i, leader).median > std::log1p(options_.hopeless)) runners_[i].in = false;
-}
 
 RaceBook::Difference RaceBook::difference(std::size_t entry, std::size_t other) const {
   const std::vector<double>&a = runners_[entry].round_us, &b = runners_[other].round_us;
@@ -92,22 +85,24 @@ std::size_t RaceBook::running() const {
       std::count_if(runners_.begin(), runners_.end(), [](const Runner& runner) { return runner.in; }));
 }
 
-void RaceBook::drop_gainless() {
-  if (!runners_[0].in) return;
-  for (std::size_t i = 1; i < runners_.size(); ++i)
-    if (runners_[i].in && difference(i, 0).median > -std::log1p(options_.tie / 2)) runners_[i].in = false;
+// Of those still in, whose difference from another `leaves`.
+template <typename Leaves>
+void RaceBook::drop(std::size_t other, Leaves leaves) {
+  for (std::size_t i = 0; i < runners_.size(); ++i)
+    if (runners_[i].in && i != other && leaves(difference(i, other))) runners_[i].in = false;
+}
+
+void RaceBook::drop_hopeless() {
+  drop(fastest(), [&](const Difference& d) { return d.median > std::log1p(options_.hopeless); });
+  if (!options_.only_gains || !runners_[0].in || rounds_ < kRoundsOfGain) return;
+  drop(0, [&](const Difference& d) { return d.median > -std::log1p(options_.tie / 2); });
 }
 
 void RaceBook::drop_losers() {
   const double tie = std::log1p(options_.tie);
-  const std::size_t leader = fastest();
-  for (std::size_t i = 0; i < runners_.size(); ++i) {
-    if (!runners_[i].in || i == leader) continue;
-    if (difference(i, leader).range.low > tie) runners_[i].in = false;
-  }
+  drop(fastest(), [&](const Difference& d) { return d.range.low > tie; });
   if (!options_.only_gains || !runners_[0].in) return;
-  for (std::size_t i = 1; i < runners_.size(); ++i)
-    if (runners_[i].in && difference(i, 0).range.low > -tie) runners_[i].in = false;
+  drop(0, [&](const Difference& d) { return d.range.low > -tie; });
 }
 
 // All that are left are ties, surely.

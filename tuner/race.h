@@ -83,8 +83,9 @@ class RaceBook {
   std::size_t fastest() const;
   std::size_t running() const;
   bool hopeless_leave() const;
+  template <typename Leaves>
+  void drop(std::size_t other, Leaves leaves);
   void drop_hopeless();
-  void drop_gainless();
   void drop_losers();
   bool all_settled() const;
 

@@ -20,6 +20,14 @@ constexpr int kMaxRounds = 16;
 constexpr double kHopeless = 0.02;      // slower after two turns: not worth the others
 constexpr std::size_t kMostShares = 7;  // of the SMs, timed in one walk
 
+RaceOptions race_options(bool only_gains) {
+  return {.tie = kPlanTie,
+          .samples_per_turn = kSamplesPerTurn,
+          .max_rounds = kMaxRounds,
+          .only_gains = only_gains,
+          .hopeless = kHopeless};
+}
+
 }  // namespace
 
 std::vector<ScheduleVariant> launch_variants(const ScheduleVariant& like, bool may_spread) {
@@ -117,9 +125,7 @@ std::size_t ScheduleChoice::race_variants(const std::vector<ChosenKernel>& kerne
     while (runners.size() < at_once && next < plans.size()) runners.push_back(next++);
     std::vector<Plan> racing;
     for (const std::size_t runner : runners) racing.push_back(plans[runner]);
-    const RaceResult result = timer_.race(
-        racing, {.tie = kPlanTie, .samples_per_turn = kSamplesPerTurn, .max_rounds = kMaxRounds, .hopeless = kHopeless},
-        go_on);
+    const RaceResult result = timer_.race(racing, race_options(false), go_on);
     for (std::size_t i = 0; i < runners.size(); ++i) {
       log_at(1, "{}: {:.1f} us{}", variant_text(variants[runners[i]]), result.entries[i].median_us,
              result.entries[i].tie ? ", a tie" : "");
@@ -208,13 +214,7 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernels(const std::ve
   for (const std::vector<ChosenKernel>& kernels : std::span(trials).subspan(1, allowed_of(fitting)))
     plans.push_back(make_plan_(kernels, variant));
   plans_ += static_cast<int>(plans.size()) - 1;
-  const RaceResult result = timer_.race(plans,
-                                        {.tie = kPlanTie,
-                                         .samples_per_turn = kSamplesPerTurn,
-                                         .max_rounds = kMaxRounds,
-                                         .only_gains = true,
-                                         .hopeless = kHopeless},
-                                        [&] { return within_budget(); });
+  const RaceResult result = timer_.race(plans, race_options(true), [&] { return within_budget(); });
   for (std::size_t i = 0; i < plans.size(); ++i) tell(trials[i], variant, plans[i], result.entries[i]);
   if (result.end == RaceEnd::stopped) return std::nullopt;
   if (result.entries[result.winner].failed)

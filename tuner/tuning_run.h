@@ -68,6 +68,9 @@ class TuningRun {
   // What a problem's kernels take of the plan's time, as the model tells before anything was timed.
   double time_in_plan_us(std::size_t problem) const;
 
+  // The same, from the winner's time where there is one.
+  double known_time_in_plan_us(std::size_t problem) const;
+
   // Those that take the largest share of the plan first, so that a budget is spent where it matters.
   std::vector<std::size_t> by_share() const;
 
@@ -134,6 +137,9 @@ class TuningRun {
   void choose_schedule(const EarlierSchedule* begun);
 
   static bool was_compared(const KernelChoice& choice) { return choice.alone_plan_us > 0; }
+
+  // Of the SMs, for the first tower, where they are divided.
+  void choose_share(ScheduleChoice& schedule);
 
   void choose_streams(ScheduleChoice& schedule);
 

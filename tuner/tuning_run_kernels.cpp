@@ -25,6 +25,11 @@ double TuningRun::time_in_plan_us(std::size_t problem) const {
   return tuners_[problem]->best_predicted_us() * problems_.uses[problem];
 }
 
+double TuningRun::known_time_in_plan_us(std::size_t problem) const {
+  const std::optional<KernelWinner>& winner = tuners_[problem]->winner();
+  return winner ? winner->time_us * problems_.uses[problem] : time_in_plan_us(problem);
+}
+
 std::vector<std::size_t> TuningRun::by_share() const {
   std::vector<std::size_t> order(tuners_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -97,8 +102,7 @@ void TuningRun::spend_rest(const char* phase) {
 double TuningRun::gain_in_plan_us(std::size_t problem) const {
   const KernelTuner& tuner = *tuners_[problem];
   const double gain = tuner.expected_gain();
-  const double time_us = tuner.winner() ? tuner.winner()->time_us : tuner.best_predicted_us();
-  return gain >= min_gain(problem) ? gain * time_us * problems_.uses[problem] : 0;
+  return gain >= min_gain(problem) ? gain * known_time_in_plan_us(problem) : 0;
 }
 
 double TuningRun::min_gain(std::size_t problem) const {

@@ -109,8 +109,12 @@ bool TuningRun::may_spread() const {
   return starts_kernels_early(request_.device) && request_.mode != ExecutionMode::paired;
 }
 
-void TuningRun::choose_streams(ScheduleChoice& schedule) {
+void TuningRun::choose_share(ScheduleChoice& schedule) {
   if (!division_.shares.empty()) variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
+}
+
+void TuningRun::choose_streams(ScheduleChoice& schedule) {
+  choose_share(schedule);
   if (request_.mode != ExecutionMode::paired)
     variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
 }
@@ -172,16 +176,14 @@ void TuningRun::choose_together(ScheduleChoice& schedule) {
       if (!again || share_of_plan(problem) >= kLeastShare) changed |= choose_in_context(schedule, problem);
     }
     if (!changed || schedule.cut()) return;
-    if (division_.shares.empty()) continue;
-    variant_ = schedule.choose_share(chosen_, variant_, division_.shares);
+    choose_share(schedule);
   }
 }
 
 double TuningRun::share_of_plan(std::size_t problem) const {
-  const auto time_us = [&](std::size_t i) { return tuners_[i]->winner()->time_us * problems_.uses[i]; };
   double sum_us = 0;
-  for (std::size_t i = 0; i < tuners_.size(); ++i) sum_us += time_us(i);
-  return time_us(problem) / sum_us;
+  for (std::size_t i = 0; i < tuners_.size(); ++i) sum_us += known_time_in_plan_us(i);
+  return known_time_in_plan_us(problem) / sum_us;
 }
 
 bool TuningRun::choose_in_context(ScheduleChoice& schedule, std::size_t problem) {

@@ -248,6 +248,10 @@ TEST(AttentionConfig, NamesWhatIsInfeasible) {
   EXPECT_EQ(reason([](AttentionConfig& c) { c.tile.block_kv = 40; }), "block_kv must be a multiple of 16 * warps_kv");
   EXPECT_EQ(reason([](AttentionConfig& c) { c.op.head_dim = 128, c.tile.block_kv = 128; }),
             "head_dim and block_kv need more than 255 registers a thread");
+  EXPECT_EQ(reason([](AttentionConfig& c) {
+              c.op.head_dim = 128, c.tile = {2, 128, 4, 2};
+            }),
+            "the block needs more than 227 KiB of shared memory");
   EXPECT_EQ(reason([](AttentionConfig& c) { c.tile.min_blocks = 3; }), "");
   EXPECT_EQ(reason([](AttentionConfig& c) { c.tile.min_blocks = 2; }),
             "min_blocks has no effect: registers allow as many");

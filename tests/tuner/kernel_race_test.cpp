@@ -291,8 +291,7 @@ TEST_F(RacedSession, KernelsAreChosenTogether) {
   const TuneReport alone = tune(device, "alone.db", two);
   ASSERT_EQ(alone.plan.choices.size(), 2u);
   std::map<std::string, std::string> favourites;  // by step
-  for (const PlanStep& step : alone.plan.steps)
-    favourites[step.name] = alone.plan.kernels.at(static_cast<std::size_t>(step.kernel)).entry;
+  for (const PlanStep& step : alone.plan.steps) favourites[step.name] = kernel_of(alone.plan, step).entry;
   device.replay_us = [&](const std::vector<Launch>& chain) {
     if (chain.front().name == chain.back().name) return 5.0 * static_cast<double>(chain.size());
     const bool first = device.entry_of(chain.front()) != favourites.at(chain.front().name);
