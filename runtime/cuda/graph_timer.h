@@ -8,9 +8,10 @@
 
 namespace duet {
 
-// The interval between the two events must hold the graph alone, not the host's launch of it. So the stream is kept
-// busy with overwriting the flush buffer while the host enqueues start event, graph and stop event; for warm caches
-// two untimed replays follow the flush.
+// The interval between two events must hold the graph alone, not the host's launch of it. So the stream is kept busy
+// with overwriting the flush buffer while the host enqueues events and graphs. For warm caches two untimed replays
+// follow the flush, and where a replay takes clearly longer than its launch, several timed ones follow those, with an
+// event between each two: the stream stays busy, and each sample costs little more than its own replay.
 class GraphTimer {
  public:
   // The stream and the graph outlive it. The context must be current here and in time_us().
@@ -22,16 +23,20 @@ class GraphTimer {
   void calibrate();
   void flush();
   void replay();
+  void replay_until_warm();
   void record(const CudaEvent& event);
-  double elapsed_us();  // waits for the stream
-  double time_replay_us(CacheState caches);
+  void synchronize();
+  double elapsed_us(const CudaEvent& start, const CudaEvent& stop) const;
+  int samples_per_flush(CacheState caches) const;
+  void time_replays(int count, CacheState caches, std::vector<double>& times_us);
 
   const CudaDriver& driver_;
   CUstream stream_;
   CUgraphExec graph_;
-  CudaEvent start_, stop_;
+  std::vector<CudaEvent> events_;  // one more than there may be samples between two flushes
   DeviceBuffer flush_buffer_;
-  int flushes_ = 0;  // per sample; 0 until calibrated
+  int flushes_ = 0;              // before the replays; 0 until calibrated
+  bool launches_ahead_ = false;  // of the replays, without a flush
 };
 
 }  // namespace duet
