@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/weight_loading.h"
 #include "tuner/elapsed.h"
 #include "tuner/energy_measure.h"
+#include "tuner/search/random_source.h"
 
 namespace duet {
 namespace {
@@ -102,13 +104,22 @@ RaceResult PlanTimer::race(const std::vector<Plan>& plans, const RaceOptions& op
   }
 }
 
+// Another one for each race, so that where an engine's code lies favours none for good.
+std::vector<std::size_t> PlanTimer::loading_order(std::size_t plans) {
+  std::vector<std::size_t> order(plans);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  RandomSource random(races_++);
+  random.shuffle(order);
+  return order;
+}
+
 // `at`: the plan that the device was busy with, for whoever catches its error.
 RaceResult PlanTimer::race_once(const std::vector<Plan>& plans, const std::vector<bool>& failed,
                                 const RaceOptions& options, const std::function<bool()>& go_on, std::size_t& at) {
   const auto start = std::chrono::steady_clock::now();
   PlanMemory& memory = shared_memory(plans);
   std::vector<std::unique_ptr<Engine>> engines(plans.size());
-  for (std::size_t i = 0; i < plans.size(); ++i) {
+  for (const std::size_t i : loading_order(plans.size())) {
     at = i;
     if (!failed[i]) engines[i] = load(plans[i], &memory);
   }

@@ -46,6 +46,7 @@ class PlanTimer {
   void make_weights(const Plan& plan);
   // For these plans to share: what earlier ones had, where it is large enough.
   PlanMemory& shared_memory(const std::vector<Plan>& plans);
+  std::vector<std::size_t> loading_order(std::size_t plans);
   RaceResult race_once(const std::vector<Plan>& plans, const std::vector<bool>& failed, const RaceOptions& options,
                        const std::function<bool()>& go_on, std::size_t& at);
 
@@ -56,6 +57,7 @@ class PlanTimer {
   std::optional<std::vector<PlanWeight>> space_of_;  // the weights that weight_space_ was made for
   std::vector<std::byte> weight_space_;              // the same for all choices of kernels
   std::optional<PlanMemory> memory_;                 // with these weights
+  std::uint64_t races_ = 0;
   std::string last_failure_;
 };
 

@@ -221,7 +221,19 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernels(const std::ve
     fail(ErrorKind::device, "the whole plan cannot be measured: {}", timer_.last_failure());
   Turn turn{.chosen = result.winner};
   for (const RaceEntry& entry : result.entries) turn.plans_us.push_back(entry.failed ? 0 : entry.median_us);
+  if (turn.chosen > 0 && !gains_again(plans.front(), plans[turn.chosen])) turn.chosen = 0;
   return turn;
+}
+
+// The best of many is often the luckiest: two engines of one plan differ by up to a percent, for as long as they live.
+// Both are made anew, in another order.
+bool ScheduleChoice::gains_again(const Plan& before, const Plan& better) {
+  const RaceResult result = timer_.race({before, better}, race_options(true), [&] { return within_budget(); });
+  const bool gains = result.end != RaceEnd::stopped && result.winner == 1;
+  if (!gains)
+    log_at(2, "a gain that was not seen again: {:.1f} us, {:.1f} before", result.entries[1].median_us,
+           result.entries[0].median_us);
+  return gains;
 }
 
 }  // namespace duet

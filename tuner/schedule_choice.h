@@ -72,8 +72,8 @@ class ScheduleChoice {
     double before_us() const { return plans_us.front(); }
     double chosen_us() const { return plans_us.at(chosen); }
   };
-  // Whether another kernel for one problem makes the whole plan faster. None when there was nothing to compare, or the
-  // budget ended before there was an answer.
+  // Whether another kernel for one problem makes the whole plan faster, in two races. None when there was nothing to
+  // compare, or the budget ended before there was an answer.
   std::optional<Turn> choose_kernel(const std::vector<ChosenKernel>& kernels, std::size_t problem,
                                     const std::vector<ChosenKernel>& alternatives, const ScheduleVariant& variant);
   // As choose_kernel, for plans that differ in any of their kernels: the first of `trials` is what there is.
@@ -85,6 +85,7 @@ class ScheduleChoice {
  private:
   std::size_t race_variants(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants,
                             const std::function<bool()>& go_on);
+  bool gains_again(const Plan& before, const Plan& better);
   ScheduleVariant choose_gain(const std::vector<ChosenKernel>& kernels, const std::vector<ScheduleVariant>& variants);
   // Asked where there is something left to do: when they say no, they note why.
   bool may_go_on();
