@@ -279,12 +279,22 @@ DUET_DEVICE float shuffle_xor(float value, int lane_mask) {
   return bits_to_float(shuffle_xor(float_to_bits(value), lane_mask));
 }
 
-// 8x8 elements of 16 bits, row lane / 4 and columns lane % 4 * 2 and the next in a lane: the transposed ones. Column c
-// of row r stands in lane 4 r + c / 2, in the half c % 2.
-DUET_DEVICE u32 transpose_8x8(u32 pair) {
+// Of each matrix, lane l stores elements (l / 4, l % 4 * 2) and the next.
+DUET_DEVICE void stmatrix_x4(SmemAddr row, const u32 (&r)[4]) {
+  const int lane = thread_index() & 31;
+  for (int matrix = 0; matrix < 4; ++matrix)
+    st_shared_u32(shuffle(row, 8 * matrix + lane / 4) + static_cast<u32>(lane % 4 * 4), r[matrix]);
+}
+// Column c of row r stands in lane 4 r + c / 2, in the half c % 2.
+DUET_DEVICE void stmatrix_x4_trans(SmemAddr row, const u32 (&r)[4]) {
   const int lane = thread_index() & 31, half = lane / 4 % 2 * 16;
-  const u32 left = shuffle(pair, lane % 4 * 2 * 4 + lane / 8), right = shuffle(pair, (lane % 4 * 2 + 1) * 4 + lane / 8);
-  return ((left >> half) & 0xffffu) | (right >> half) << 16;
+  u32 transposed[4];
+  for (int matrix = 0; matrix < 4; ++matrix) {
+    const u32 left = shuffle(r[matrix], lane % 4 * 2 * 4 + lane / 8);
+    const u32 right = shuffle(r[matrix], (lane % 4 * 2 + 1) * 4 + lane / 8);
+    transposed[matrix] = ((left >> half) & 0xffffu) | (right >> half) << 16;
+  }
+  stmatrix_x4(row, transposed);
 }
 
 template <Dtype kDtype, int kM, int kN>
@@ -313,13 +323,6 @@ DUET_DEVICE u16 from_float(float value) {
 template <Dtype kDtype>
 DUET_DEVICE u32 pack2(float low, float high) {  // low in bits 0-15
   return from_float<kDtype>(low) | (static_cast<u32>(from_float<kDtype>(high)) << 16);
-}
-
-DUET_DEVICE u32 byte_permute(u32 a, u32 b, u32 selector) {
-  const u64 bytes = static_cast<u64>(b) << 32 | a;
-  u32 result = 0;
-  for (u32 i = 0; i < 4; ++i) result |= static_cast<u32>(bytes >> (selector >> 4 * i & 7u) * 8 & 0xffu) << 8 * i;
-  return result;
 }
 
 // ---- fp32 functions

@@ -1,7 +1,7 @@
 // What happens to fp32 sums on their way to C: folded layer norm, bias, activation, residual, and one rounding.
 #pragma once
 
-#include "templates/common/gemm_block.cuh"
+#include "templates/common/epilogue_operands.cuh"
 #include "templates/common/math.cuh"
 #include "templates/common/quad.cuh"
 #include "templates/common/row_statistics.cuh"
@@ -17,7 +17,7 @@ class RowNorms {
   static constexpr bool kKept = !Shape::kConfig.groups_span_warp();
 
  public:
-  DUET_DEVICE RowNorms(const GemmParams& params, const GemmPlace& place, const SumsOf& sums_of)
+  DUET_DEVICE RowNorms(const GemmParams& params, const GemmPlace& place, const SumsOf& sums_of, SmemAddr)
       : params_(params), place_(place), sums_of_(sums_of) {
     if constexpr (kKept && Shape::kOp.layer_norm) {
       DUET_UNROLL
@@ -53,54 +53,65 @@ class RowNorms {
 };
 
 template <class Shape>
-class GemmEpilogue {
+class GemmEpilogue : public EpilogueOperands<Shape> {
+  using Base = EpilogueOperands<Shape>;
   using Group = TileGroup<Shape>;
 
- public:
-  DUET_DEVICE GemmEpilogue(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
-      : params_(params),
-        place_(place),
-        residual_(smem + Shape::kConfig.residual_offset()),
-        bias_(smem + Shape::kConfig.bias_offset()),
-        fold_sum_(smem + Shape::kConfig.fold_sum_offset()),
-        c_(static_cast<u16*>(params.c) +
-           batch_offset(params, place.batch, params.c_stride_outer, params.c_stride_inner)) {}
+ protected:
+  using Base::bias_, Base::c_, Base::fold_sum_, Base::params_, Base::place_;
 
-  // Start copying what is needed at the end only: a cold miss there would be waited for by a kernel that has nothing
-  // else left to do. Bias and fold_sum are weights; the residual is written by an earlier kernel.
-  DUET_DEVICE void prefetch_columns() const {
-    if constexpr (Shape::kOp.bias) copy_columns(bias_, params_.bias);
-    if constexpr (Shape::kOp.layer_norm) copy_columns(fold_sum_, params_.fold_sum);
-  }
+ public:
+  template <class SumsOf>
+  using Terms = RowNorms<Shape, SumsOf>;
+
+  DUET_DEVICE GemmEpilogue(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
+      : Base(params, place, smem), residual_(smem + Shape::kConfig.chunks_offset()) {}
+
+  // The residual is written by an earlier kernel.
   DUET_DEVICE void prefetch_residual() const {
-    if constexpr (Shape::kOp.residual) {
-      // A table shared by the images of a batch has fewer rows.
-      if (params_.residual_rows < params_.m) {
-        for_each_group<Shape>(place_,
-                              [&](const Group& g) { copy_residual(g, residual_row(g) % params_.residual_rows); });
-      } else {
-        for_each_group<Shape>(place_, [&](const Group& g) { copy_residual(g, residual_row(g)); });
-      }
-    }
+    if constexpr (Shape::kOp.residual) Base::with_residual_rows([this](auto rows) { copy_residual(rows); });
   }
 
   // Writes C of a group from its sums, and adds it to the rows' sums. By all lanes. Without a branch: a warp has many
   // groups and each is a long chain, so that they must overlap. Columns beyond C come out as zeros, as its padding must
   // be: operands, bias, fold_sum and the residual are zero there, and so is every activation of zero.
   template <class Norms>
-  DUET_DEVICE void finish(const Group& group, Float8 x, const Norms& norms, WrittenRowSums<Shape>& row_sums) const {
+  DUET_DEVICE void finish(const Group& group, const Float8& x, const Norms& norms,
+                          WrittenRowSums<Shape>& row_sums) const {
+    Vec16 chunk = elements(group, x, columns_of(group), norms, row_sums, [&] { return residual_of(group); });
+    regroup(chunk);
+    store(group, chunk);
+  }
+
+  // Nothing is left to do after the last group.
+  DUET_DEVICE void finish_last(const WrittenRowSums<Shape>&) const {}
+
+ protected:
+  // Of a group's columns, (side, column).
+  struct Columns {
+    float fold_sum[2][2], bias[2][2];
+  };
+  DUET_DEVICE Columns columns_of(const Group& group) const {
+    Columns columns{};
+    if constexpr (Shape::kOp.layer_norm) load_columns(columns.fold_sum, fold_sum_, group);
+    if constexpr (Shape::kOp.bias) load_columns(columns.bias, bias_, group);
+    return columns;
+  }
+
+  // C of a group as a lane holds it: pairs of columns, (row half, side) each.
+  template <class Norms, class Residual>
+  DUET_DEVICE Vec16 elements(const Group& group, Float8 x, const Columns& columns, const Norms& norms,
+                             WrittenRowSums<Shape>& row_sums, Residual residual) const {
     if constexpr (Shape::kOp.layer_norm) {
-      normalise(group, x, norms);
+      normalise(group, x, columns, norms);
     } else if constexpr (Shape::kOp.bias) {
-      add_bias(group, x);
+      for_each_element([&](int e, int, int side, int column) { x.v[e] += columns.bias[side][column]; });
     }
     DUET_UNROLL
     for (int e = 0; e < kVecElements; ++e) x.v[e] = activate<Shape::kOp.activation>(x.v[e]);
-    if constexpr (Shape::kOp.residual) x = add8(x, unpack8<Shape::kDtype>(residual_of(group)));
+    if constexpr (Shape::kOp.residual) x = add8(x, unpack8<Shape::kDtype>(residual()));
     row_sums.add(group, x);
-    Vec16 chunk = pack8<Shape::kDtype>(x);
-    regroup(chunk);
-    store(group, chunk);
+    return pack8<Shape::kDtype>(x);
   }
 
  private:
@@ -113,31 +124,15 @@ class GemmEpilogue {
 
   // rstd (x - mean fold_sum) + bias, in two steps an element.
   template <class Norms>
-  DUET_DEVICE void normalise(const Group& group, Float8& x, const Norms& norms) const {
-    float fold_sum[2][2] = {}, bias[2][2] = {};
-    load_columns(fold_sum, fold_sum_, group);
-    if constexpr (Shape::kOp.bias) load_columns(bias, bias_, group);
+  DUET_DEVICE void normalise(const Group& group, Float8& x, const Columns& columns, const Norms& norms) const {
     const RowNorm of_half[2] = {norms.at(group.i(), 0), norms.at(group.i(), 1)};
     const float shift[2] = {-of_half[0].mean * of_half[0].rstd, -of_half[1].mean * of_half[1].rstd};
     for_each_element([&](int e, int half, int side, int column) {
-      const float rest = fused_multiply_add(shift[half], fold_sum[side][column], bias[side][column]);
+      const float rest = fused_multiply_add(shift[half], columns.fold_sum[side][column], columns.bias[side][column]);
       x.v[e] = fused_multiply_add(of_half[half].rstd, x.v[e], rest);
     });
   }
 
-  DUET_DEVICE void add_bias(const Group& group, Float8& x) const {
-    float bias[2][2] = {};
-    load_columns(bias, bias_, group);
-    for_each_element([&](int e, int, int side, int column) { x.v[e] += bias[side][column]; });
-  }
-
-  // fp32 vectors of n elements have no padding, so they are copied 4 bytes a thread.
-  DUET_DEVICE void copy_columns(SmemAddr dst, const float* src) const {
-    for (int i = thread_index(); i < Shape::kBlockN; i += Shape::kThreads) {
-      const bool valid = place_.column0 + i < params_.n;
-      cp_async<4>(dst + static_cast<u32>(i * 4), src + (valid ? place_.column0 + i : 0), valid);
-    }
-  }
   DUET_DEVICE void load_columns(float (&values)[2][2], SmemAddr vector, const Group& group) const {
     DUET_UNROLL
     for (int side = 0; side < 2; ++side) {
@@ -151,12 +146,12 @@ class GemmEpilogue {
   DUET_DEVICE SmemAddr residual_chunk(const Group& group) const {
     return residual_ + static_cast<u32>((group.slot * Shape::kThreads + thread_index()) * kChunkBytes);
   }
-  DUET_DEVICE int residual_row(const Group& group) const { return place_.row0 + group.chunk_row(place_); }
-  DUET_DEVICE void copy_residual(const Group& group, int row) const {
-    const int column = place_.column0 + group.chunk_column(place_);
-    const bool valid = group.has_chunk(place_) && residual_row(group) < params_.m && column < params_.n;
-    const i64 element = valid ? static_cast<i64>(row) * params_.ld_residual + column : 0;
-    cp_async<kChunkBytes>(residual_chunk(group), static_cast<const u16*>(params_.residual) + element, valid);
+  template <class ResidualRow>
+  DUET_DEVICE void copy_residual(ResidualRow residual_row) const {
+    for_each_group<Shape>(place_, [&](const Group& group) {
+      Base::copy_residual(residual_chunk(group), place_.row0 + group.chunk_row(place_),
+                          place_.column0 + group.chunk_column(place_), group.has_chunk(place_), residual_row);
+    });
   }
   DUET_DEVICE Vec16 residual_of(const Group& group) const {
     Vec16 chunk = ld_shared_vec16(residual_chunk(group));
@@ -174,10 +169,7 @@ class GemmEpilogue {
     st_global_vec16_if(valid, c_ + static_cast<i64>(row) * params_.ldc + column, chunk);
   }
 
-  const GemmParams& params_;
-  const GemmPlace& place_;
-  SmemAddr residual_, bias_, fold_sum_;
-  u16* c_;  // of the product
+  SmemAddr residual_;
 };
 
 }  // namespace duet

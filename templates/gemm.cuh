@@ -16,6 +16,8 @@
 #include "templates/common/tma_mainloop.cuh"
 #include "templates/common/wgmma_mainloop.cuh"
 #include "templates/epilogue.cuh"
+#include "templates/transposed_epilogue.cuh"
+#include "templates/wgmma_epilogue.cuh"
 
 namespace duet {
 
@@ -136,9 +138,24 @@ DUET_DEVICE void prefetch_next_weights(const GemmParams& params, const GridBlock
     prefetch_l2(data + at);
 }
 
-// From the accumulators to C.
+template <class Shape, bool kWgmma = Shape::kWgmma, bool kTransposed = Shape::kTransposed>
+struct EpilogueOf {
+  using Type = GemmEpilogue<Shape>;
+};
+#ifdef DUET_HAS_WGMMA
 template <class Shape>
-DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, const GemmEpilogue<Shape>& epilogue,
+struct EpilogueOf<Shape, true, false> {
+  using Type = WgmmaEpilogue<Shape>;
+};
+template <class Shape>
+struct EpilogueOf<Shape, true, true> {
+  using Type = TransposedEpilogue<Shape>;
+};
+#endif
+
+// From the accumulators to C.
+template <class Shape, class Epilogue>
+DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, const Epilogue& epilogue,
                              const TileSums<Shape>& sums, const RowStatistics<Shape>& statistics, SmemAddr smem) {
   using Group = TileGroup<Shape>;
   WrittenRowSums<Shape> row_sums(params, place, smem);
@@ -154,22 +171,23 @@ DUET_DEVICE void finish_tile(const GemmParams& params, const GemmPlace& place, c
       const RowSums own_sums = statistics.total(row);
       return Shape::kSumsRows ? split.row_sums(row, own_sums) : own_sums;
     };
-    const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);
+    typename Epilogue::template Terms<decltype(sums_of)> terms(params, place, sums_of, smem);
     split.for_each_sum(own,
-                       [&](const Group& group, const Float8& sum) { epilogue.finish(group, sum, norms, row_sums); });
+                       [&](const Group& group, const Float8& sum) { epilogue.finish(group, sum, terms, row_sums); });
     split.reset();
   } else {
     const auto sums_of = [&](int row) { return statistics.total(row); };
-    const RowNorms<Shape, decltype(sums_of)> norms(params, place, sums_of);
-    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, sums.sum(group), norms, row_sums); });
+    typename Epilogue::template Terms<decltype(sums_of)> terms(params, place, sums_of, smem);
+    for_each_group<Shape>(place, [&](const Group& group) { epilogue.finish(group, sums.sum(group), terms, row_sums); });
   }
+  epilogue.finish_last(row_sums);
   row_sums.finish();
 }
 
 // From the main loop's accumulators to C.
-template <class Shape, class Mainloop>
+template <class Shape, class Mainloop, class Epilogue>
 DUET_DEVICE void multiply(const GemmParams& params, const GemmPlace& place, const Mainloop& mainloop,
-                          const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
+                          const Epilogue& epilogue, SmemAddr smem) {
   float acc[Shape::kM][Shape::kN][4];  // (warp_m, warp_n)
   clear_accumulators(acc);
   RowStatistics<Shape> statistics(params, place, smem);
@@ -196,9 +214,9 @@ struct TiledMainloop<Shape, true> {
 #endif
 
 // One warp asks for tiles, the others multiply; or one of these asks as well.
-template <class Shape>
+template <class Shape, class Epilogue>
 DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
-                          const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
+                          const Epilogue& epilogue, SmemAddr smem) {
   const TmaTiles<Shape> tiles(params, place, smem);
   tiles.open();
   if (thread_index() >= Shape::kThreads) {
@@ -219,9 +237,9 @@ DUET_DEVICE void gemm_tma(const GemmParams& params, const GridBlock& block, cons
 #endif
 
 // Each thread copies its part of the tiles and multiplies.
-template <class Shape>
+template <class Shape, class Epilogue>
 DUET_DEVICE void gemm_copying(const GemmParams& params, const GridBlock& block, const GemmPlace& place,
-                              const GemmEpilogue<Shape>& epilogue, SmemAddr smem) {
+                              const Epilogue& epilogue, SmemAddr smem) {
   const GemmMainloop<Shape> mainloop(params, place, smem);
   // What was written before this launch comes first: it need not wait for the kernel before.
   mainloop.start_weights();
@@ -241,7 +259,7 @@ DUET_DEVICE void gemm(const GemmParams& params, const GridBlock& block = launche
   static_assert(!Shape::kWgmma || kHasWgmma, "warpgroup products need sm_90a");
   const SmemAddr smem = smem_base();
   const GemmPlace place = gemm_place<Shape>(params, block);
-  const GemmEpilogue<Shape> epilogue(params, place, smem);
+  const typename EpilogueOf<Shape>::Type epilogue(params, place, smem);
   if constexpr (Shape::kTma) {
 #ifdef DUET_HAS_TMA
     gemm_tma<Shape>(params, block, place, epilogue, smem);

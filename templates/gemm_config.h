@@ -112,7 +112,7 @@ struct GemmConfig {
     return accumulators() + fragment_registers() + statistics_registers() + patch_registers() + (wgmma() ? 32 : 40);
   }
 
-  // ---- shared memory, in this order: stages, residual, statistics, column terms, barriers, row sums of C
+  // ---- shared memory, in this order: stages, chunks of C, statistics, column terms, barriers, row sums of C
   constexpr int a_stage_bytes() const { return tile.block_m * tile.block_k * 2; }
   constexpr int b_stage_bytes() const { return tile.block_n * tile.block_k * 2; }
   constexpr int stage_bytes() const { return a_stage_bytes() + b_stage_bytes(); }
@@ -127,10 +127,16 @@ struct GemmConfig {
   constexpr int groups_per_thread() const { return ceil_div(warp_m() / 16 * ceil_div(warp_n() / 8, 2), tile.warps_k); }
   // Split-K: the partial sums that the last block of a tile reads of one group of every thread.
   constexpr int split_group_bytes() const { return (tile.split_k - 1) * math_threads() * 32; }
-  // The residual's chunks, filled while the products run: their latency is hidden. Each thread reads what it copied.
-  constexpr int residual_offset() const { return pipeline_bytes(); }
-  constexpr int residual_bytes() const { return op.residual ? groups_per_thread() * math_threads() * 16 : 0; }
-  constexpr int statistics_offset() const { return residual_offset() + residual_bytes(); }
+  // C in chunks, as many as the threads finish: the residual's, filled while the products run, so that their latency is
+  // hidden; and of warpgroup products C's own on their way out, if need be in the place of the stages. Not transposed,
+  // four groups of a warp lie together.
+  constexpr bool chunks_apart() const { return op.residual || (wgmma() && (tile.split_k > 1 || tile.warps_k > 1)); }
+  constexpr int chunks_offset() const { return chunks_apart() ? pipeline_bytes() : 0; }
+  constexpr int chunk_groups() const {
+    return wgmma() && !transposed() ? ceil_div(groups_per_thread(), 4) * 4 : groups_per_thread();
+  }
+  constexpr int chunks_bytes() const { return chunk_groups() * math_threads() * 16; }
+  constexpr int statistics_offset() const { return pipeline_bytes() + (chunks_apart() ? chunks_bytes() : 0); }
   // Warps that hold parts of the same row of the tile: beside each other, or of other sets.
   constexpr int warps_a_row() const { return tile.warps_n * tile.warps_k; }
   // Row sums and sums of squares, one pair per (part, row): what a set of warps or a warp column has added up of A, or
@@ -143,6 +149,8 @@ struct GemmConfig {
   constexpr int statistics_bytes() const {
     return op.layer_norm ? statistics_parts() * tile.block_m * kRowSumBytes : 0;
   }
+  // Whether a thread that reads the sums of a row has all of them, and leaves what a transposed tile needs of them.
+  constexpr bool leaves_norms() const { return transposed() && op.reads_row_sums && statistics_parts() == 1; }
   constexpr int bias_offset() const { return statistics_offset() + statistics_bytes(); }
   constexpr int fold_sum_offset() const { return bias_offset() + (op.bias ? tile.block_n * 4 : 0); }
   constexpr int barrier_offset() const { return fold_sum_offset() + (op.layer_norm ? tile.block_n * 4 : 0); }
@@ -178,6 +186,8 @@ struct GemmConfig {
   RULE((c).tile.split_k >= 1 && (c).tile.split_k <= 32, "split_k must be 1 to 32")                            \
   RULE((c).split_group_bytes() <= (c).pipeline_bytes(),                                                       \
        "with split_k, the stages must hold the partial sums of a group of every thread")                      \
+  RULE((c).chunks_apart() || !(c).wgmma() || (c).chunks_bytes() <= (c).pipeline_bytes(),                      \
+       "the stages must hold C of warpgroup products")                                                        \
   RULE((c).tile.loader >= kLoaderThreads && (c).tile.loader <= kLoaderWgmmaTransposed,                        \
        "loader must be 1 (threads), 2 (tensor memory accelerator), 3 or 4 (with warpgroup products)")         \
   RULE(!(c).tma() || ((c).op.a == GemmA::rows && (c).op.b == GemmB::n_by_k && (c).op.constant_b),             \
@@ -219,7 +229,7 @@ struct GemmParams {
   const float* fold_sum;  // (n): the sums over k of the folded B
   const void* residual;   // (residual_rows, n), leading dimension ld_residual
   // Pairs (sum, sum of squares) of rows: of A, (row_sum_tiles, m), each tile a part of the columns, and of C, one tile
-  // for each tile of columns.
+  // for each tile of columns: of its elements as they are summed up, or of a transposed tile as they are written.
   const float* row_sums_in;
   float* row_sums_out;
   float* workspace;  // split-K: see gemm_workspace_bytes

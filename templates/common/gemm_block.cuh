@@ -45,11 +45,15 @@ struct GemmFragments {
   u32 b[Shape::kN][2];  // (warp_n, 16)
 };
 
+// Barriers of the block, by their ids beside that of all threads.
+constexpr int kMathBarrier = 1;        // of the threads that multiply
+constexpr int kWarpgroupBarriers = 2;  // and following ones: of four warps each
+
 // A barrier among the threads that multiply: the warp that asks for tiles has gone its own way.
 template <class Shape>
 DUET_DEVICE void sync_math() {
   if constexpr (Shape::kTma) {
-    named_barrier(1, Shape::kThreads);
+    named_barrier(kMathBarrier, Shape::kThreads);
   } else {
     sync_block<Shape::kThreads>();
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "templates/common/gemm_block.cuh"
+#include "templates/common/row_products.cuh"
 #include "templates/common/row_sums.cuh"
 
 namespace duet {
@@ -54,46 +55,22 @@ class ScalarRowSums {
   RowSums sums_[Shape::kM * 2];  // rows 8i + lane / 4 of the warp's part
 };
 
-// The same by tensor cores: three products of a fragment instead of 48 instructions of a warp. Rows times ones are
-// their sums. Rows times themselves have the sums of squares on their diagonal: eight rows of a fragment of A are, as
-// they stand in its registers, the fragment of B whose columns they are. Where the tensor cores wait for the other
-// instructions (sm_90: their rate is four times sm_87's) this is the faster way.
+// The same by tensor cores (RowProducts). Where these wait for the other instructions (sm_90: their rate is four times
+// sm_87's) this is the faster way.
 template <class Shape>
 class ProductRowSums {
  public:
-  DUET_DEVICE ProductRowSums() {
-    clear_accumulators(sums_);
-    DUET_UNROLL
-    for (int i = 0; i < Shape::kM; ++i) clear_accumulators(squares_[i].c);
-  }
-
   DUET_DEVICE void add(const u32 (&a)[Shape::kM][4], int step, int warp_n) {
     if (step % Shape::kWarpsN != warp_n) return;
-    constexpr u32 kOnes = Shape::kDtype == Dtype::bf16 ? 0x3F803F80u : 0x3C003C00u;
-    const u32 ones[1][2] = {{kOnes, kOnes}};
-    mma_tile<Shape::kDtype>(sums_, a, ones);
     DUET_UNROLL
-    for (int i = 0; i < Shape::kM; ++i) {
-      const u32 rows[1][4] = {{a[i][0], a[i][1], a[i][2], a[i][3]}};
-      const u32 columns[2][2] = {{a[i][0], a[i][2]}, {a[i][1], a[i][3]}};
-      mma_tile<Shape::kDtype>(squares_[i].c, rows, columns);
-    }
+    for (int i = 0; i < Shape::kM; ++i) products_[i].add(a[i]);
   }
 
-  DUET_DEVICE RowSums total(int i, int half, int lane) const {
-    const bool odd = lane / 4 % 2 != 0;
-    const float(&squares)[4] = squares_[i].c[0][half];
-    return RowSums{sums_[i][0][half * 2], odd ? squares[half * 2 + 1] : squares[half * 2]};
-  }
-  // Of four lanes that hold a row's products, the one with the column of the same number.
-  static DUET_DEVICE bool holds(int lane) { return lane % 4 == lane / 8; }
+  DUET_DEVICE RowSums total(int i, int half, int lane) const { return products_[i].total(half, lane); }
+  static DUET_DEVICE bool holds(int lane) { return RowProducts<Shape::kDtype>::holds(lane); }
 
  private:
-  struct Squares {
-    float c[1][2][4];  // 16 rows times rows 0-7, and times rows 8-15
-  };
-  float sums_[Shape::kM][1][4];
-  Squares squares_[Shape::kM];
+  RowProducts<Shape::kDtype> products_[Shape::kM];
 };
 
 template <class Shape, bool kByProducts>
@@ -117,6 +94,11 @@ DUET_DEVICE RowNorm row_norm(RowSums sums, int k, float epsilon) {
   const float mean = sums.sum * scale;
   const float variance = max_f32(sums.sum_squares * scale - mean * mean, 0.0f);
   return RowNorm{mean, rsqrt_approx(variance + epsilon)};
+}
+
+// The same for C = act( rstd acc + (shift fold_sum + bias) ): (rstd, shift).
+DUET_DEVICE Vec8 scale_and_shift(RowNorm norm) {
+  return Vec8{{float_to_bits(norm.rstd), float_to_bits(-norm.mean * norm.rstd)}};
 }
 
 // What a thread has asked for of the sums that were left for it: of one row of the tile, every kParts-th tile of
@@ -185,7 +167,7 @@ class RowStatistics {
 
  public:
   DUET_DEVICE RowStatistics(const GemmParams& params, const GemmPlace& place, SmemAddr smem)
-      : parts_(smem + Shape::kConfig.statistics_offset()), place_(place), given_(params, place) {}
+      : params_(params), parts_(smem + Shape::kConfig.statistics_offset()), place_(place), given_(params, place) {}
 
   // Before the main loop, when the kernel before has ended.
   DUET_DEVICE void ask() { given_.ask(); }
@@ -194,10 +176,16 @@ class RowStatistics {
     if constexpr (Shape::kSumsRows) sums_.add(a, k_tile * Shape::kKSteps + k_step, place_.warp_n);
   }
 
+  // In each turn of a main loop whose products run by themselves: leaves the sums that were asked for, when no slot is
+  // waited for any more by who asks for tiles, so that only tiles on their way are kept waiting.
+  DUET_DEVICE void take_given(int tile) {
+    const int turn = place_.k_tiles - Shape::kStages + 1;
+    if (tile == (turn > 0 ? turn : 0)) publish_given();
+  }
+
   // After the main loop: leaves the sums in shared memory; complete after the block's next barrier.
   DUET_DEVICE void publish() {
-    if constexpr (Shape::kOp.reads_row_sums)
-      given_.collect([&](int part, int row, RowSums sums) { parts_.store(part, row, sums); });
+    if (!Shape::kWgmma || (Shape::kSplits > 1 && place_.k_tiles == 0)) publish_given();  // there was no such turn
     if constexpr (Shape::kSumsRows) {
       DUET_UNROLL
       for (int i = 0; i < Shape::kM * 2; ++i) {
@@ -211,6 +199,19 @@ class RowStatistics {
   DUET_DEVICE RowSums total(int row) const { return parts_.total(row); }
 
  private:
+  DUET_DEVICE void publish_given() {
+    if constexpr (Shape::kOp.reads_row_sums) {
+      given_.collect([&](int part, int row, RowSums sums) {
+        parts_.store(part, row, Shape::kConfig.leaves_norms() ? scale_and_shift_of(sums) : row_sums_bits(sums));
+      });
+    }
+  }
+
+  DUET_DEVICE Vec8 scale_and_shift_of(RowSums sums) const {
+    return scale_and_shift(row_norm(sums, params_.k, params_.layer_norm_epsilon));
+  }
+
+  const GemmParams& params_;
   SharedRowSums<kParts, Shape::kBlockM> parts_;
   const GemmPlace& place_;
   GivenRowSums<Shape> given_;

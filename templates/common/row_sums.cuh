@@ -38,9 +38,8 @@ class SharedRowSums {
  public:
   DUET_DEVICE explicit SharedRowSums(SmemAddr smem) : smem_(smem) {}
 
-  DUET_DEVICE void store(int part, int row, RowSums sums) const {
-    st_shared_vec8(address(part, row), row_sums_bits(sums));
-  }
+  DUET_DEVICE void store(int part, int row, RowSums sums) const { store(part, row, row_sums_bits(sums)); }
+  DUET_DEVICE void store(int part, int row, Vec8 pair) const { st_shared_vec8(address(part, row), pair); }
   // One number of a pair: 0, the sum, or 1, the sum of squares.
   DUET_DEVICE void store_number(int part, int row, int number, float value) const {
     st_shared_f32(address(part, row) + static_cast<u32>(number * 4), value);

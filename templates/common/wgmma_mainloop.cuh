@@ -41,6 +41,7 @@ class WgmmaMainloop {
       add_statistics(statistics, tile, slot);
       wgmma_wait<1>();
       if (tile > 0) hand_back(tile - 1, last_slot, last_parity);
+      statistics.take_given(tile);
       last_slot = slot;
       last_parity = parity;
       tiles_.advance(slot, parity);
@@ -83,18 +84,13 @@ class WgmmaMainloop {
            static_cast<u64>(place_.warp_k * Shape::kKSteps) * kWgmmaNextK;
   }
 
-  // As fragments of C. Transposed sums are turned by blocks of 8x8: their rows lie along n and their columns along m.
-  static DUET_DEVICE void hand_over(Sums& sums, float (&acc)[Shape::kM][Shape::kN][4]) {
+  // As the groups of C have them: transposed, fragments of the same rows of C lie side by side.
+  static DUET_DEVICE void hand_over(const Sums& sums, float (&acc)[Shape::kM][Shape::kN][4]) {
     DUET_UNROLL
     for (int j = 0; j < kColumns / kMmaN; ++j) {
+      float(&fragment)[4] = kTransposed ? acc[j / 2][j % 2] : acc[0][j];
       DUET_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        float &left = sums[0][j][half * 2], &right = sums[0][j][half * 2 + 1];
-        if constexpr (kTransposed) transpose_8x8(left, right);
-        float* fragment = kTransposed ? acc[j / 2][half] + j % 2 * 2 : acc[0][j] + half * 2;
-        fragment[0] = left;
-        fragment[1] = right;
-      }
+      for (int e = 0; e < 4; ++e) fragment[e] = sums[0][j][e];
     }
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "templates/common/quad.cuh"
+#include "templates/common/row_products.cuh"
 #include "templates/common/row_sums.cuh"
 #include "templates/common/tile_groups.cuh"
 
@@ -39,6 +40,18 @@ class WrittenRowSums {
     }
   }
 
+  // The same of a group of a transposed tile, 16 rows and all columns that its warp has, as C has them.
+  DUET_DEVICE void add_block(const Group& group, const u32 (&c)[4]) const {
+    static_assert(kWholeRows && kParts > 1, "a transposed tile has four warps along n at least, of 16 columns each");
+    RowProducts<Shape::kDtype> products;
+    products.add(c);
+    DUET_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int row = place_.warp_row + group.i() * kMmaM + half * 8 + place_.lane / 4;
+      if (products.holds(place_.lane)) parts_.store(place_.warp_n, row, products.total(half, place_.lane));
+    }
+  }
+
   // Writes them. By all warps, after the last group.
   DUET_DEVICE void finish() const {
     if constexpr (Shape::kOp.writes_row_sums) {
@@ -48,6 +61,8 @@ class WrittenRowSums {
       }
       if constexpr (kParts > 1) {
         sync_math<Shape>();
+        // Most threads have one row or none.
+        DUET_NO_UNROLL
         for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads) write(row, parts_.total(row));
       }
     }

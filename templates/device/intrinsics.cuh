@@ -292,9 +292,6 @@ DUET_DEVICE float bits_to_float(u32 bits) { return __uint_as_float(bits); }
 DUET_DEVICE u32 float_to_bits(float value) { return __float_as_uint(value); }
 
 // ---- fp32 functions
-// Four of the eight bytes of a (0 to 3) and b (4 to 7), one named by each hexadecimal digit of the selector.
-DUET_DEVICE u32 byte_permute(u32 a, u32 b, u32 selector) { return __byte_perm(a, b, selector); }
-
 DUET_DEVICE float exp2_approx(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

@@ -48,12 +48,18 @@ DUET_DEVICE void wgmma_keep(float (&c)[kN][4]) {
   for (int j = 0; j < kN; ++j) asm volatile("" : "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])::"memory");
 }
 
-// 8x8 elements of 16 bits, row lane / 4 and columns lane % 4 * 2 and the next in a lane: the transposed ones. By all
-// lanes.
-DUET_DEVICE u32 transpose_8x8(u32 pair) {
-  u32 transposed;
-  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(transposed) : "r"(pair));
-  return transposed;
+// Stores four 8x8 matrices of 16-bit elements, as ldmatrix_x4 loads them: lane l gives the address of row (l % 8) of
+// matrix (l / 8). By all lanes.
+DUET_DEVICE void stmatrix_x4(SmemAddr row, const u32 (&r)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(r[0]), "r"(r[1]),
+               "r"(r[2]), "r"(r[3])
+               : "memory");
+}
+// As stmatrix_x4, each matrix transposed.
+DUET_DEVICE void stmatrix_x4_trans(SmemAddr row, const u32 (&r)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(r[0]),
+               "r"(r[1]), "r"(r[2]), "r"(r[3])
+               : "memory");
 }
 
 // One product of (64, 16) by (kColumns, 16)', added to `c`: row lane / 4 + 8 (e / 2) of the warp's 16, column
@@ -130,21 +136,6 @@ DUET_WGMMA_BOTH(256, 16, "%128", "%129", "%130")
 #else
 constexpr bool kHasWgmma = false;
 #endif
-
-}  // namespace duet
-#endif
-
-#ifdef DUET_HAS_WGMMA
-namespace duet {
-
-// Transposes 8x8 fp32 elements, in the lanes as above, by their upper and their lower halves.
-DUET_DEVICE void transpose_8x8(float& left, float& right) {
-  const u32 a = float_to_bits(left), b = float_to_bits(right);
-  constexpr u32 kLower = 0x5410, kUpper = 0x7632;  // halves of both words
-  const u32 low = transpose_8x8(byte_permute(a, b, kLower)), high = transpose_8x8(byte_permute(a, b, kUpper));
-  left = bits_to_float(byte_permute(low, high, kLower));
-  right = bits_to_float(byte_permute(low, high, kUpper));
-}
 
 }  // namespace duet
 #endif
