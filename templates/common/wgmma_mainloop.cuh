@@ -29,6 +29,7 @@ class WgmmaMainloop {
 
   // As GemmMainloop::run.
   DUET_DEVICE void run(float (&acc)[Shape::kM][Shape::kN][4], RowStatistics<Shape>& statistics) const {
+    const Places first = first_places();
     Sums sums;
     clear_accumulators(sums);
     wgmma_keep(sums[0]);
@@ -37,7 +38,7 @@ class WgmmaMainloop {
     DUET_NO_UNROLL
     for (int tile = 0; tile < place_.k_tiles; ++tile) {
       tiles_.await(slot, parity);
-      multiply(sums, slot);
+      multiply(sums, first, slot);
       add_statistics(statistics, tile, slot);
       wgmma_wait<1>();
       if (tile > 0) hand_back(tile - 1, last_slot, last_parity);
@@ -64,24 +65,33 @@ class WgmmaMainloop {
     }
   }
 
-  DUET_DEVICE void multiply(Sums& sums, int slot) const {
+  // Where a warpgroup's rows and columns begin in the first slot.
+  struct Places {
+    u32 rows, columns;
+  };
+  DUET_DEVICE Places first_places() const {
     const int group = (kTransposed ? place_.warp_n : place_.warp_m) / kWgmmaWarps;
-    const u64 rows = operand(kTransposed ? tiles_.b_slot(slot) : tiles_.a_slot(slot), group * kWgmmaRows);
-    const u64 columns = operand(kTransposed ? tiles_.a_slot(slot) : tiles_.b_slot(slot),
-                                kTransposed ? place_.warp_row : place_.warp_column);
+    const int column = kTransposed ? place_.warp_row : place_.warp_column;
+    const SmemAddr a = tiles_.a_slot(0), b = tiles_.b_slot(0);
+    const u32 k = static_cast<u32>(place_.warp_k * Shape::kKSteps) * kWgmmaNextK;
+    return Places{once(k + place_of(kTransposed ? b : a, group * kWgmmaRows)),
+                  once(k + place_of(kTransposed ? a : b, column))};
+  }
+  static DUET_DEVICE u32 place_of(SmemAddr tile, int row) { return wgmma_place(tile) + wgmma_units(row * kRowBytes); }
+
+  // The same in all lanes, from one of them: what comes of an exchange the compiler does not work out anew in each
+  // turn.
+  static DUET_DEVICE u32 once(u32 value) { return shuffle(value, 0); }
+
+  DUET_DEVICE void multiply(Sums& sums, const Places& first, int slot) const {
+    const u32 offset = static_cast<u32>(slot) * wgmma_units(Shape::kConfig.stage_bytes());
     wgmma_fence();
     DUET_UNROLL
     for (int k_step = 0; k_step < Shape::kKSteps; ++k_step) {
-      const u64 offset = kWgmmaNextK * static_cast<u64>(k_step);
-      Product::add(sums[0], rows + offset, columns + offset);
+      const u32 at = offset + kWgmmaNextK * static_cast<u32>(k_step);
+      Product::add(sums[0], wgmma_operand(first.rows + at), wgmma_operand(first.columns + at));
     }
     wgmma_commit();
-  }
-
-  // From `row` of a tile on, at the first of this set's k steps.
-  DUET_DEVICE u64 operand(SmemAddr tile, int row) const {
-    return wgmma_operand(tile + static_cast<u32>(row * kRowBytes)) +
-           static_cast<u64>(place_.warp_k * Shape::kKSteps) * kWgmmaNextK;
   }
 
   // As the groups of C have them: transposed, fragments of the same rows of C lie side by side.

@@ -9,14 +9,14 @@ namespace duet {
 constexpr int kWgmmaRows = 64;  // of one product
 constexpr int kWgmmaWarps = 4;  // of a warpgroup, 16 rows each
 
-// Describes an operand to the tensor cores: rows of 64 elements (128 bytes) whose 16-byte chunks are permuted as
-// tile_offset<8> has it, in groups of eight rows 1024 bytes apart. `tile` is the first row's first byte, 1024-aligned;
-// k advances by 32 bytes for 16 elements. Fields: PTX ISA, "Matrix descriptor": address / 16 (bits 0-13), offset
-// between groups / 16 (32-45), permutation of 128 bytes (62-63).
-DUET_DEVICE u64 wgmma_operand(SmemAddr tile) {
-  return static_cast<u64>((tile & 0x3FFFF) >> 4) | (u64{1024 >> 4} << 32) | (u64{1} << 62);
-}
-constexpr u64 kWgmmaNextK = 32 >> 4;  // added to an operand: the next 16 elements of k
+// An operand as the tensor cores are told of it: rows of 64 elements (128 bytes) whose 16-byte chunks are permuted as
+// tile_offset<8> has it, in groups of eight rows 1024 bytes apart. Fields: PTX ISA, "Matrix descriptor": address / 16
+// (bits 0-13), offset between groups / 16 (32-45), permutation of 128 bytes (62-63). Only the lower half differs
+// between operands, so that one is found from another by a sum of 32 bits.
+constexpr u32 wgmma_units(int bytes) { return static_cast<u32>(bytes) >> 4; }  // of a place in the lower half
+DUET_DEVICE u32 wgmma_place(SmemAddr tile) { return tile >> 4; }               // of the first row; 1024-aligned
+DUET_DEVICE u64 wgmma_operand(u32 place) { return place | (u64{1024 >> 4} << 32) | (u64{1} << 62); }
+constexpr u32 kWgmmaNextK = wgmma_units(32);  // from a place to that of the next 16 elements of k
 
 }  // namespace duet
 

@@ -57,8 +57,8 @@ DUET_DEVICE void ring(const RingParams& params) {
     if (kDefect != RingDefect::not_awaited) mbarrier_wait(full(tile), static_cast<u32>(tile) / 2 % 2);
     wgmma_fence();
     for (u32 k = 0; k < 4; ++k)
-      Wgmma<Dtype::f16, kColumns>::add(c, wgmma_operand(slot(tile)) + kWgmmaNextK * k,
-                                       wgmma_operand(slot(tile) + kTileA) + kWgmmaNextK * k);
+      Wgmma<Dtype::f16, kColumns>::add(c, wgmma_operand(wgmma_place(slot(tile)) + kWgmmaNextK * k),
+                                       wgmma_operand(wgmma_place(slot(tile) + kTileA) + kWgmmaNextK * k));
     wgmma_commit();
     if (kDefect != RingDefect::given_back_early) wgmma_wait<0>();
     sync_warp();
