@@ -140,8 +140,10 @@ class TransposedEpilogue : public EpilogueOperands<Shape> {
     for (int e = 0; e < kVecElements; ++e) change(e, e / 4, e / 2 % 2, e % 2);
   }
 
-  DUET_DEVICE static void sync_warpgroup() {
-    named_barrier(kWarpgroupBarriers + thread_index() / kGroupThreads, kGroupThreads);
+  // Of one warpgroup with a number that is known: a block whose barrier is computed reserves all 16 that there are.
+  static DUET_DEVICE void sync_warpgroup() {
+    const int group = Shape::kThreads > kGroupThreads ? thread_index() / kGroupThreads : 0;
+    named_barrier(kWarpgroupBarriers + group, kGroupThreads);
   }
 
   DUET_DEVICE void write(const Group& group, Vec16 turned, WrittenRowSums<Shape>& row_sums) const {

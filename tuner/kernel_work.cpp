@@ -30,7 +30,7 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
   const double steps = work.iterations, warps = config.math_threads() / 32.0;
   const double k_steps = steps * tile.block_k / 16.0 / tile.warps_k;
   const double fragments_m = config.warp_m() / 16.0, fragments_n = config.warp_n() / 8.0;
-  work.sync_clocks = steps * (config.tma() ? 40 : 100 + 8 * warps);
+  work.sync_clocks = steps * (config.wgmma() ? 20 : config.tma() ? 40 : 100 + 8 * warps);
   work.math_clocks = k_steps * (7 * fragments_m * fragments_n + 8 * fragments_m + 4 * fragments_n);
   if (config.wgmma()) {  // the products of a tile are asked for at once, and the next tile's while they run
     work.math_clocks = steps * 20;
@@ -46,7 +46,7 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
     work.copy_clocks = steps * (60 + kCopyClocks * copies + (config.op.a == GemmA::patches ? 30 * a_copies : 0));
   }
   const double a_chunk = 40 + 20 * (tile.warps_k - 1) + (config.op.activation != Activation::none ? 40 : 0) +
-                         (config.op.residual ? 20 : 0) + (config.transposed() ? 30 : 0);
+                         (config.op.residual ? 20 : 0) - (config.wgmma() ? 20 : 0);
   work.block_clocks = 150 + config.groups_per_thread() * a_chunk;
 }
 
@@ -74,6 +74,7 @@ KernelWork work_of(const GemmSpec& spec, const GemmTile& tile, const KernelCandi
   work.store_bytes = m * n * kHalf + (spec.op.writes_row_sums ? m * kRowSumBytes : 0);
   work.iterations = std::max(steps, 1);
   work.loads_ahead = std::max(tile.stages - 1, 1);
+  if (config.transposed()) work.barriers = config.math_threads() > 128 ? kAllBarriers : 3;  // as its epilogue says
   add_chain(work, config);
   // Accumulators, two k-steps of operands, addresses.
   const double warp_m = config.warp_m(), warp_n = config.warp_n();
