@@ -417,6 +417,36 @@ TEST(WarpFunctions, LdmatrixGivesEachLaneItsElements) {
   }
 }
 
+struct StmatrixParams {
+  u32* plain;       // (32 rows, 4)
+  u32* transposed;  // (32 rows, 4)
+};
+// What ldmatrix has loaded, put back by the stmatrix of its kind.
+DUET_KERNEL(stmatrix_both, StmatrixParams, 32, 1) {
+  const int lane = lane_index();
+  Vec16 row;
+  for (u32 i = 0; i < 4; ++i) row.word[i] = static_cast<u32>(4 * lane) + i;
+  st_shared_vec16(word(4 * lane), row);
+  sync_warp();
+  u32 plain[4], transposed[4];
+  ldmatrix_x4(plain, word(4 * lane));
+  ldmatrix_x4_trans(transposed, word(4 * lane));
+  stmatrix_x4(word(128 + 4 * lane), plain);
+  stmatrix_x4_trans(word(256 + 4 * lane), transposed);
+  sync_warp();
+  for (int i = 0; i < 4; ++i) params.plain[4 * lane + i] = ld_shared_u32(word(128 + 4 * lane + i));
+  for (int i = 0; i < 4; ++i) params.transposed[4 * lane + i] = ld_shared_u32(word(256 + 4 * lane + i));
+}
+TEST(WarpFunctions, StmatrixPutsBackWhatLdmatrixLoads) {
+  std::vector<u32> plain(128), transposed(128);
+  const StmatrixParams params{plain.data(), transposed.data()};
+  expect_clean({.entry = &stmatrix_both, .params = &params, .threads = 32, .smem_bytes = 1536});
+  for (u32 i = 0; i < 128; ++i) {
+    EXPECT_EQ(plain[i], i);
+    EXPECT_EQ(transposed[i], i);
+  }
+}
+
 struct MmaParams {
   const float* a;  // (32, 16)
   const float* b;  // (24, 16)
