@@ -106,6 +106,8 @@ class ShippedCandidates : public ::testing::Test {
     std::string spills;
     for (std::size_t i = 0; i < results.size(); ++i) {
       EXPECT_TRUE(results[i].ok) << arch << ", " << sources[i].entry << ":\n" << results[i].log;
+      // ptxas (C7510 to C7519) where it makes warpgroup products wait for each other.
+      EXPECT_EQ(results[i].log.find("serialized"), std::string::npos) << sources[i].entry << ":\n" << results[i].log;
       if (results[i].image.spill_bytes == 0) continue;
       ++spilling;
       spills += fmt::format("  {} bytes: {}\n", results[i].image.spill_bytes, sources[i].entry);
@@ -116,6 +118,30 @@ class ShippedCandidates : public ::testing::Test {
 
   NvrtcCompiler compiler_;
 };
+
+// That what compile() looks for is what ptxas says.
+TEST_F(ShippedCandidates, WarpgroupProductsThatWaitForEachOtherAreTold) {
+  const KernelSource source{.entry = "waits",
+                            .text = R"(
+#include "templates/device/wgmma.cuh"
+using namespace duet;
+extern "C" __global__ void waits(float* out) {
+  float c[4][4] = {};
+  for (int i = 0; i < 4; ++i) {
+    wgmma_fence();
+    Wgmma<Dtype::f16, 32>::add(c, wgmma_operand(64 * i), wgmma_operand(64 * i + 512));
+    wgmma_commit();
+    c[0][0] += out[i];
+  }
+  wgmma_wait<0>();
+  for (int j = 0; j < 16; ++j) out[threadIdx.x * 16 + j] = c[j / 4][j % 4];
+}
+)",
+                            .hash = {}};
+  const CompileResult result = compiler_.compile(source, "sm_90");
+  ASSERT_TRUE(result.ok) << result.log;
+  EXPECT_NE(result.log.find("serialized"), std::string::npos) << result.log;
+}
 
 // All of them for Orin; for the others, whose code differs little, a sample.
 TEST_F(ShippedCandidates, TheQuickSpaceCompiles) {
