@@ -58,7 +58,7 @@ class GemmEpilogue : public EpilogueOperands<Shape> {
   using Group = TileGroup<Shape>;
 
  protected:
-  using Base::bias_, Base::c_, Base::fold_sum_, Base::params_, Base::place_;
+  using Base::bias_, Base::fold_sum_, Base::place_;
 
  public:
   template <class SumsOf>
@@ -80,7 +80,8 @@ class GemmEpilogue : public EpilogueOperands<Shape> {
                           WrittenRowSums<Shape>& row_sums) const {
     Vec16 chunk = elements(group, x, columns_of(group), norms, row_sums, [&] { return residual_of(group); });
     regroup(chunk);
-    store(group, chunk);
+    Base::store(chunk, place_.row0 + group.chunk_row(place_), place_.column0 + group.chunk_column(place_),
+                group.has_chunk(place_));
   }
 
   // Nothing is left to do after the last group.
@@ -105,7 +106,7 @@ class GemmEpilogue : public EpilogueOperands<Shape> {
     if constexpr (Shape::kOp.layer_norm) {
       normalise(group, x, columns, norms);
     } else if constexpr (Shape::kOp.bias) {
-      for_each_element([&](int e, int, int side, int column) { x.v[e] += columns.bias[side][column]; });
+      Base::for_each_element([&](int e, int, int side, int column) { x.v[e] += columns.bias[side][column]; });
     }
     DUET_UNROLL
     for (int e = 0; e < kVecElements; ++e) x.v[e] = activate<Shape::kOp.activation>(x.v[e]);
@@ -115,19 +116,12 @@ class GemmEpilogue : public EpilogueOperands<Shape> {
   }
 
  private:
-  // An element of a group: v[half * 4 + side * 2 + column].
-  template <class Change>
-  static DUET_DEVICE void for_each_element(Change change) {
-    DUET_UNROLL
-    for (int e = 0; e < kVecElements; ++e) change(e, e / 4, e / 2 % 2, e % 2);
-  }
-
   // rstd (x - mean fold_sum) + bias, in two steps an element.
   template <class Norms>
   DUET_DEVICE void normalise(const Group& group, Float8& x, const Columns& columns, const Norms& norms) const {
     const RowNorm of_half[2] = {norms.at(group.i(), 0), norms.at(group.i(), 1)};
     const float shift[2] = {-of_half[0].mean * of_half[0].rstd, -of_half[1].mean * of_half[1].rstd};
-    for_each_element([&](int e, int half, int side, int column) {
+    Base::for_each_element([&](int e, int half, int side, int column) {
       const float rest = fused_multiply_add(shift[half], columns.fold_sum[side][column], columns.bias[side][column]);
       x.v[e] = fused_multiply_add(of_half[half].rstd, x.v[e], rest);
     });
@@ -161,13 +155,6 @@ class GemmEpilogue : public EpilogueOperands<Shape> {
 
   // From a lane's pairs of columns, one a chunk, to one chunk a lane, and back.
   DUET_DEVICE void regroup(Vec16& bits) const { transpose_quad(bits.word, place_.lane); }
-
-  DUET_DEVICE void store(const Group& group, Vec16 chunk) const {
-    const int row = place_.row0 + group.chunk_row(place_);
-    const int column = place_.column0 + group.chunk_column(place_);
-    const bool valid = group.has_chunk(place_) && row < params_.m && column < params_.n;
-    st_global_vec16_if(valid, c_ + static_cast<i64>(row) * params_.ldc + column, chunk);
-  }
 
   SmemAddr residual_;
 };

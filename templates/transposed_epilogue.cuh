@@ -58,7 +58,7 @@ class TransposedTerms {
     // Most threads have one row or none.
     DUET_NO_UNROLL
     for (int row = thread_index(); row < Shape::kBlockM; row += Shape::kThreads)
-      st_shared_vec8(at(row), scale_and_shift(row_norm(sums_of(row), params.k, params.layer_norm_epsilon)));
+      st_shared_vec8(at(row), scale_and_shift(params, sums_of(row)));
     sync_math<Shape>();
   }
 
@@ -77,7 +77,7 @@ class TransposedEpilogue : public EpilogueOperands<Shape> {
   using Group = TileGroup<Shape>;
   static_assert(Shape::kN == 2, "a warp has 16 columns");
   using Operands = typename TransposedTerms<Shape>::Operands;
-  using Base::c_, Base::params_, Base::place_;
+  using Base::place_;
 
  public:
   template <class SumsOf>
@@ -107,7 +107,7 @@ class TransposedEpilogue : public EpilogueOperands<Shape> {
     if constexpr (Shape::kOp.layer_norm) {
       normalise(x, own, terms);
     } else if constexpr (Shape::kOp.bias) {
-      for_each_element([&](int e, int half, int, int) { x.v[e] += terms.bias[half]; });
+      Base::for_each_element([&](int e, int half, int, int) { x.v[e] += terms.bias[half]; });
     }
     DUET_UNROLL
     for (int e = 0; e < kVecElements; ++e) x.v[e] = activate<Shape::kOp.activation>(x.v[e]);
@@ -133,13 +133,6 @@ class TransposedEpilogue : public EpilogueOperands<Shape> {
   static constexpr int kGroupThreads = kWgmmaWarps * 32;
   static constexpr int kRowBytes = kWgmmaRows * 2;  // of the box: as many columns as the product has rows
 
-  // An element of a group: v[half * 4 + side * 2 + row]: column lane / 4 + 8 half, row 8 side + lane % 4 * 2 and next.
-  template <class Change>
-  static DUET_DEVICE void for_each_element(Change change) {
-    DUET_UNROLL
-    for (int e = 0; e < kVecElements; ++e) change(e, e / 4, e / 2 % 2, e % 2);
-  }
-
   // Of one warpgroup with a number that is known: a block whose barrier is computed reserves all 16 that there are.
   static DUET_DEVICE void sync_warpgroup() {
     const int group = Shape::kThreads > kGroupThreads ? thread_index() / kGroupThreads : 0;
@@ -147,9 +140,7 @@ class TransposedEpilogue : public EpilogueOperands<Shape> {
   }
 
   DUET_DEVICE void write(const Group& group, Vec16 turned, WrittenRowSums<Shape>& row_sums) const {
-    const int row = chunk_row(group);
-    const bool valid = row < params_.m && chunk_column() < params_.n;
-    st_global_vec16_if(valid, c_ + static_cast<i64>(row) * params_.ldc + chunk_column(), turned);
+    Base::store(turned, chunk_row(group), chunk_column(), true);
     if constexpr (Shape::kOp.writes_row_sums) {
       u32 rows[4];
       ldmatrix_x4(rows, matrix_row(group));
@@ -168,9 +159,10 @@ class TransposedEpilogue : public EpilogueOperands<Shape> {
     return operands;
   }
 
-  // rstd x + (shift fold_sum + bias).
+  // rstd x + (shift fold_sum + bias). An element's column is lane / 4 + 8 half, its row 8 side + lane % 4 * 2 or the
+  // next.
   DUET_DEVICE void normalise(Float8& x, const Operands& own, const TransposedTerms<Shape>& terms) const {
-    for_each_element([&](int e, int half, int side, int next) {
+    Base::for_each_element([&](int e, int half, int side, int next) {
       const float rest = fused_multiply_add(own.norms[side].shift[next], terms.fold_sum[half], terms.bias[half]);
       x.v[e] = fused_multiply_add(own.norms[side].rstd[next], x.v[e], rest);
     });

@@ -14,7 +14,7 @@ class WgmmaEpilogue : public GemmEpilogue<Shape> {
   using Base = GemmEpilogue<Shape>;
   using Group = TileGroup<Shape>;
   static_assert(Shape::kM == 1, "a warp has 16 rows");
-  using Base::c_, Base::params_, Base::place_;
+  using Base::place_;
 
   // What a group's elements are made of beside their sums, from shared memory.
   struct Operands {
@@ -77,6 +77,7 @@ class WgmmaEpilogue : public GemmEpilogue<Shape> {
   static constexpr int kGroups = 4, kParts = 4, kRowChunks = 2 * kGroups;
   static constexpr int kRowBytes = kRowChunks * kChunkBytes, kBoxBytes = kMmaM * kRowBytes;
   static constexpr int kBoxes = ceil_div(Group::kSlots, kGroups);
+  static_assert(kBoxes * kGroups == Shape::kConfig.chunk_groups(), "the host counts the same chunks");
 
   DUET_DEVICE Operands operands_of(const Group& group) const {
     Operands operands{Base::columns_of(group), {}};
@@ -120,9 +121,7 @@ class WgmmaEpilogue : public GemmEpilogue<Shape> {
   }
 
   DUET_DEVICE void write(int box, int part, Vec16 elements) const {
-    const int row = chunk_row(part), column = chunk_column(box);
-    const bool valid = has_chunk(box) && row < params_.m && column < params_.n;
-    st_global_vec16_if(valid, c_ + static_cast<i64>(row) * params_.ldc + column, elements);
+    Base::store(elements, chunk_row(part), chunk_column(box), has_chunk(box));
   }
 
   SmemAddr boxes_;

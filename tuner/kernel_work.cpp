@@ -30,10 +30,10 @@ void add_chain(KernelWork& work, const GemmConfig& config) {
   const double steps = work.iterations, warps = config.math_threads() / 32.0;
   const double k_steps = steps * tile.block_k / 16.0 / tile.warps_k;
   const double fragments_m = config.warp_m() / 16.0, fragments_n = config.warp_n() / 8.0;
-  work.sync_clocks = steps * (config.wgmma() ? 20 : config.tma() ? 40 : 100 + 8 * warps);
+  work.sync_clocks = steps * (config.tma() ? 40 : 100 + 8 * warps);
   work.math_clocks = k_steps * (7 * fragments_m * fragments_n + 8 * fragments_m + 4 * fragments_n);
   if (config.wgmma()) {  // the products of a tile are asked for at once, and the next tile's while they run
-    work.math_clocks = steps * 20;
+    work.sync_clocks = work.math_clocks = steps * 20;
   } else if (tile.block_k == 16 * tile.warps_k) {
     work.math_clocks += steps * 80;
   }

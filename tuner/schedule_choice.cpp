@@ -229,7 +229,8 @@ std::optional<ScheduleChoice::Turn> ScheduleChoice::choose_kernels(const std::ve
 // Both are made anew, in another order.
 bool ScheduleChoice::gains_again(const Plan& before, const Plan& better) {
   const RaceResult result = timer_.race({before, better}, race_options(true), [&] { return within_budget(); });
-  const bool gains = result.end != RaceEnd::stopped && result.winner == 1;
+  if (result.end == RaceEnd::stopped) return false;
+  const bool gains = result.winner == 1;
   if (!gains)
     log_at(2, "a gain that was not seen again: {:.1f} us, {:.1f} before", result.entries[1].median_us,
            result.entries[0].median_us);

@@ -40,7 +40,7 @@ int GraphTimer::samples_per_flush(CacheState caches) const {
 
 // How many flushes keep the GPU busy for twice the time the host takes to enqueue one sample, and whether replays do.
 void GraphTimer::calibrate() {
-  for (int i = 0; i < kWarmUpReplays; ++i) replay();
+  replay(kWarmUpReplays);
   flush();
   record(events_[0]);
   flush();
@@ -50,7 +50,7 @@ void GraphTimer::calibrate() {
 
   const auto begin = std::chrono::steady_clock::now();
   record(events_[0]);
-  for (int i = 0; i < kUntimedReplays + 1; ++i) replay();
+  replay(kUntimedReplays + 1);
   record(events_[1]);
   const auto end = std::chrono::steady_clock::now();
   synchronize();
@@ -61,10 +61,10 @@ void GraphTimer::calibrate() {
 
 void GraphTimer::time_replays(int count, CacheState caches, std::vector<double>& times_us) {
   for (int i = 0; i < flushes_; ++i) flush();
-  if (caches == CacheState::warm) replay_until_warm();
+  if (caches == CacheState::warm) replay(kUntimedReplays);
   record(events_[0]);
   for (std::size_t i = 1; i <= static_cast<std::size_t>(count); ++i) {
-    replay();
+    replay(1);
     record(events_[i]);
   }
   synchronize();
@@ -72,15 +72,13 @@ void GraphTimer::time_replays(int count, CacheState caches, std::vector<double>&
     times_us.push_back(elapsed_us(events_[i - 1], events_[i]));
 }
 
-void GraphTimer::replay_until_warm() {
-  for (int i = 0; i < kUntimedReplays; ++i) replay();
-}
-
 void GraphTimer::flush() {
   DUET_CUDA_CHECK(driver_, cuMemsetD8Async(flush_buffer_.address(), 0, flush_buffer_.bytes(), stream_));
 }
 
-void GraphTimer::replay() { DUET_CUDA_CHECK(driver_, cuGraphLaunch(graph_, stream_)); }
+void GraphTimer::replay(int count) {
+  for (int i = 0; i < count; ++i) DUET_CUDA_CHECK(driver_, cuGraphLaunch(graph_, stream_));
+}
 
 void GraphTimer::record(const CudaEvent& event) { DUET_CUDA_CHECK(driver_, cuEventRecord(event.get(), stream_)); }
 

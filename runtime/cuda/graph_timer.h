@@ -19,11 +19,9 @@ class GraphTimer {
   std::vector<double> time_us(int samples, CacheState caches);
 
  private:
-  void warm_up();
   void calibrate();
   void flush();
-  void replay();
-  void replay_until_warm();
+  void replay(int count);
   void record(const CudaEvent& event);
   void synchronize();
   double elapsed_us(const CudaEvent& start, const CudaEvent& stop) const;

@@ -3,6 +3,7 @@
 
 #include "templates/common/gemm_block.cuh"
 #include "templates/common/tile.cuh"
+#include "templates/common/vec.cuh"
 
 namespace duet {
 
@@ -25,6 +26,13 @@ class EpilogueOperands {
   }
 
  protected:
+  // An element of a group, v[half * 4 + side * 2 + e]: change(its index, half, side, e).
+  template <class Change>
+  static DUET_DEVICE void for_each_element(Change change) {
+    DUET_UNROLL
+    for (int e = 0; e < kVecElements; ++e) change(e, e / 4, e / 2 % 2, e % 2);
+  }
+
   // Calls copy(residual_row), which finds a row of C in the residual: a table shared by the images of a batch has
   // fewer.
   template <class Copy>
@@ -42,6 +50,11 @@ class EpilogueOperands {
     const bool valid = in_tile && row < params_.m && column < params_.n;
     const i64 element = valid ? static_cast<i64>(residual_row(row)) * params_.ld_residual + column : 0;
     cp_async<kChunkBytes>(chunk, static_cast<const u16*>(params_.residual) + element, valid);
+  }
+  // Stores a chunk of C, unless it lies beyond.
+  DUET_DEVICE void store(Vec16 chunk, int row, int column, bool in_tile) const {
+    const bool valid = in_tile && row < params_.m && column < params_.n;
+    st_global_vec16_if(valid, c_ + static_cast<i64>(row) * params_.ldc + column, chunk);
   }
 
   const GemmParams& params_;

@@ -97,7 +97,8 @@ DUET_DEVICE RowNorm row_norm(RowSums sums, int k, float epsilon) {
 }
 
 // The same for C = act( rstd acc + (shift fold_sum + bias) ): (rstd, shift).
-DUET_DEVICE Vec8 scale_and_shift(RowNorm norm) {
+DUET_DEVICE Vec8 scale_and_shift(const GemmParams& params, RowSums sums) {
+  const RowNorm norm = row_norm(sums, params.k, params.layer_norm_epsilon);
   return Vec8{{float_to_bits(norm.rstd), float_to_bits(-norm.mean * norm.rstd)}};
 }
 
@@ -202,13 +203,9 @@ class RowStatistics {
   DUET_DEVICE void publish_given() {
     if constexpr (Shape::kOp.reads_row_sums) {
       given_.collect([&](int part, int row, RowSums sums) {
-        parts_.store(part, row, Shape::kConfig.leaves_norms() ? scale_and_shift_of(sums) : row_sums_bits(sums));
+        parts_.store(part, row, Shape::kConfig.leaves_norms() ? scale_and_shift(params_, sums) : row_sums_bits(sums));
       });
     }
-  }
-
-  DUET_DEVICE Vec8 scale_and_shift_of(RowSums sums) const {
-    return scale_and_shift(row_norm(sums, params_.k, params_.layer_norm_epsilon));
   }
 
   const GemmParams& params_;

@@ -387,10 +387,12 @@ TEST(WarpFunctions, Shuffles) {
 }
 
 struct LdmatrixParams {
-  u32* plain;       // (32 lanes, 4)
-  u32* transposed;  // (32 lanes, 4)
+  u32* plain;              // (32 lanes, 4)
+  u32* transposed;         // (32 lanes, 4)
+  u32* plain_stored;       // (32 rows, 4)
+  u32* transposed_stored;  // (32 rows, 4)
 };
-// Element (row, column) of matrix m is 64m + 8 row + column.
+// Element (row, column) of matrix m is 64m + 8 row + column. What was loaded is put back by the stmatrix of its kind.
 DUET_KERNEL(ldmatrix_both, LdmatrixParams, 32, 1) {
   const int lane = lane_index();
   Vec16 row;
@@ -401,49 +403,28 @@ DUET_KERNEL(ldmatrix_both, LdmatrixParams, 32, 1) {
   u32 r[4];
   ldmatrix_x4(r, word(4 * lane));
   for (int i = 0; i < 4; ++i) params.plain[4 * lane + i] = r[i];
+  stmatrix_x4(word(128 + 4 * lane), r);
   ldmatrix_x4_trans(r, word(4 * lane));
   for (int i = 0; i < 4; ++i) params.transposed[4 * lane + i] = r[i];
+  stmatrix_x4_trans(word(256 + 4 * lane), r);
+  sync_warp();
+  for (int i = 0; i < 4; ++i) params.plain_stored[4 * lane + i] = ld_shared_u32(word(128 + 4 * lane + i));
+  for (int i = 0; i < 4; ++i) params.transposed_stored[4 * lane + i] = ld_shared_u32(word(256 + 4 * lane + i));
 }
-TEST(WarpFunctions, LdmatrixGivesEachLaneItsElements) {
-  std::vector<u32> plain(128), transposed(128);
-  const LdmatrixParams params{plain.data(), transposed.data()};
-  expect_clean({.entry = &ldmatrix_both, .params = &params, .threads = 32, .smem_bytes = 512});
+TEST(WarpFunctions, LdmatrixGivesEachLaneItsElementsAndStmatrixPutsThemBack) {
+  std::vector<u32> plain(128), transposed(128), plain_stored(128), transposed_stored(128);
+  const LdmatrixParams params{plain.data(), transposed.data(), plain_stored.data(), transposed_stored.data()};
+  expect_clean({.entry = &ldmatrix_both, .params = &params, .threads = 32, .smem_bytes = 1536});
+  for (u32 i = 0; i < 128; ++i) {
+    EXPECT_EQ(plain_stored[i], 2 * i | (2 * i + 1) << 16);
+    EXPECT_EQ(transposed_stored[i], 2 * i | (2 * i + 1) << 16);
+  }
   for (u32 lane = 0; lane < 32; ++lane) {
     for (u32 matrix = 0; matrix < 4; ++matrix) {
       const u32 row = lane / 4, pair = lane % 4 * 2, base = 64 * matrix;
       EXPECT_EQ(plain[4 * lane + matrix], (base + 8 * row + pair) | (base + 8 * row + pair + 1) << 16);
       EXPECT_EQ(transposed[4 * lane + matrix], (base + 8 * pair + row) | (base + 8 * (pair + 1) + row) << 16);
     }
-  }
-}
-
-struct StmatrixParams {
-  u32* plain;       // (32 rows, 4)
-  u32* transposed;  // (32 rows, 4)
-};
-// What ldmatrix has loaded, put back by the stmatrix of its kind.
-DUET_KERNEL(stmatrix_both, StmatrixParams, 32, 1) {
-  const int lane = lane_index();
-  Vec16 row;
-  for (u32 i = 0; i < 4; ++i) row.word[i] = static_cast<u32>(4 * lane) + i;
-  st_shared_vec16(word(4 * lane), row);
-  sync_warp();
-  u32 plain[4], transposed[4];
-  ldmatrix_x4(plain, word(4 * lane));
-  ldmatrix_x4_trans(transposed, word(4 * lane));
-  stmatrix_x4(word(128 + 4 * lane), plain);
-  stmatrix_x4_trans(word(256 + 4 * lane), transposed);
-  sync_warp();
-  for (int i = 0; i < 4; ++i) params.plain[4 * lane + i] = ld_shared_u32(word(128 + 4 * lane + i));
-  for (int i = 0; i < 4; ++i) params.transposed[4 * lane + i] = ld_shared_u32(word(256 + 4 * lane + i));
-}
-TEST(WarpFunctions, StmatrixPutsBackWhatLdmatrixLoads) {
-  std::vector<u32> plain(128), transposed(128);
-  const StmatrixParams params{plain.data(), transposed.data()};
-  expect_clean({.entry = &stmatrix_both, .params = &params, .threads = 32, .smem_bytes = 1536});
-  for (u32 i = 0; i < 128; ++i) {
-    EXPECT_EQ(plain[i], i);
-    EXPECT_EQ(transposed[i], i);
   }
 }
 
