@@ -82,7 +82,7 @@ struct AttentionConfig {
        "head_dim must be a multiple of 8 from 8 to 128")                                                            \
   RULE((c).tile.warps >= 1 && (c).tile.warps_kv >= 1 && (c).tile.warps * (c).tile.warps_kv <= 16,                   \
        "warps and warps_kv must be at least 1, their product at most 16")                                           \
-  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 128, "block_kv must be 16 to 128")                           \
+  RULE((c).tile.block_kv >= 16 && (c).tile.block_kv <= 256, "block_kv must be 16 to 256")                           \
   RULE((c).tile.block_kv % (16 * (c).tile.warps_kv) == 0, "block_kv must be a multiple of 16 * warps_kv")           \
   RULE((c).tile.stages >= 2 && (c).tile.stages <= 4, "stages must be 2 to 4")                                       \
   RULE((c).register_estimate() <= 255, "head_dim and block_kv need more than 255 registers a thread")               \
