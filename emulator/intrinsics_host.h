@@ -235,14 +235,12 @@ DUET_DEVICE void wait_for_predecessor() {}
 DUET_DEVICE void release_successor() {}
 
 // ---- between blocks; fibers switch only inside a hook, so plain accesses are atomic and ordered
-DUET_DEVICE void fence_device() {}
 DUET_DEVICE u32 counter_add(u32* counter, u32 value) {
   const u32 before = host::load_global<u32>(counter);
   host::store_global(counter, before + value);
   return before;
 }
 DUET_DEVICE void counter_release(u32* counter, u32 value) { counter_add(counter, value); }
-DUET_DEVICE void counter_store(u32* counter, u32 value) { host::store_global(counter, value); }
 DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {
   while (host::load_global<u32>(counter) < at_least) duet_emulator_counter_wait(counter, at_least);
 }

@@ -133,8 +133,6 @@ DUET_DEVICE void release_successor() {
 }
 
 // ---- between blocks
-// Makes this thread's earlier global writes visible to the device before its later ones.
-DUET_DEVICE void fence_device() { __threadfence(); }
 // Adds to a counter in global memory (acquire and release at device scope) and returns the value before.
 DUET_DEVICE u32 counter_add(u32* counter, u32 value) {
   u32 before;
@@ -144,10 +142,6 @@ DUET_DEVICE u32 counter_add(u32* counter, u32 value) {
 // The same, release alone, without an answer.
 DUET_DEVICE void counter_release(u32* counter, u32 value) {
   asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
-}
-// Stores to a counter (release at device scope).
-DUET_DEVICE void counter_store(u32* counter, u32 value) {
-  asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
 }
 // Spins until a counter reaches a value (acquire). Who is waited for must be resident, or certain to become so.
 DUET_DEVICE void counter_wait(const u32* counter, u32 at_least) {

@@ -289,7 +289,6 @@ DUET_KERNEL(grid_barrier, GridBarrierParams, 64, 1) {
   const int block = block_index_y() * grid_size_x() + block_index_x();
   if (thread_index() == 0) {
     params.values[block] = static_cast<u32>(block + 1);
-    fence_device();
     counter_add(params.counter, 1);
     counter_wait(params.counter, params.expected);
   }
@@ -341,7 +340,7 @@ DUET_KERNEL(take_turns, TurnParams, 32, 1) {
   if (thread_index() == 0) {
     counter_wait(params.counter, turn);
     params.log[turn] = *params.counter;
-    counter_store(params.counter, turn + 1);
+    counter_release(params.counter, 1);
   }
   sync_threads();
 }
