@@ -143,10 +143,9 @@ class TuningRun {
 
   void choose_streams(ScheduleChoice& schedule);
 
-  // All kernels at once, by those that read less: where the towers share what L2 gives, each of them gains too little
-  // by itself to be told from noise.
+  // Many kernels at once, by those that read less (lighter_kernels.h). `tower_of`: of each problem.
   void choose_lighter(ScheduleChoice& schedule);
-  void exchange_for_lighter(ScheduleChoice& schedule, const std::string& tower);  // "": of all
+  void exchange_for_lighter(ScheduleChoice& schedule, const std::string& tower, std::span<const std::string> tower_of);
 
   // Its kernels and its variant, what its kernels were compared with, and what it costs.
   void take_up(const EarlierSchedule& begun);

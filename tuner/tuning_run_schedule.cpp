@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "tuner/block_spread.h"
 #include "tuner/elapsed.h"
+#include "tuner/lighter_kernels.h"
 #include "tuner/tuning_run.h"
 
 namespace duet {
@@ -17,14 +18,6 @@ namespace {
 // A kernel that takes less of the plan's time is compared once.
 constexpr double kLeastShare = 0.02;
 constexpr int kMostPasses = 8;  // each gains a percent at least
-// How much slower alone the kernels of a plan may be that read less from L2; 1: the fastest.
-constexpr double kSlowerAndLighter[] = {1, 1.05, 1.1, 1.15, kFinalistFactor};
-
-std::string entries_of(const std::vector<ChosenKernel>& kernels) {
-  std::string entries;
-  for (const ChosenKernel& kernel : kernels) entries += kernel.source.entry + "\n";
-  return entries;
-}
 
 // Whether both run the same kernels in the same way; figures and what they were chosen over do not count.
 bool same_execution(Plan a, Plan b) {
@@ -119,31 +112,17 @@ void TuningRun::choose_streams(ScheduleChoice& schedule) {
     variant_ = schedule.choose_streams(chosen_, variant_, order_.stream_count);
 }
 
-// All at once first: one by one each exchange is lost in the noise. Then each tower's again, since the one that the
-// other waits for has less to give.
 void TuningRun::choose_lighter(ScheduleChoice& schedule) {
-  exchange_for_lighter(schedule, "");
-  std::set<std::string> towers;
-  for (const std::size_t group : problems_.group) towers.insert(lowering_.groups[group].group.tower);
-  towers.erase("joint");
-  if (towers.size() < 2) return;
-  for (const std::string& tower : towers) exchange_for_lighter(schedule, tower);
+  std::vector<std::string> tower_of;
+  for (const std::size_t group : problems_.group) tower_of.push_back(lowering_.groups[group].group.tower);
+  for (const std::string& tower : towers_to_lighten(tower_of)) exchange_for_lighter(schedule, tower, tower_of);
 }
 
-void TuningRun::exchange_for_lighter(ScheduleChoice& schedule, const std::string& tower) {
-  std::vector<std::vector<ChosenKernel>> trials{chosen_};
-  std::vector<std::string> seen{entries_of(chosen_)};
-  for (const double slower : kSlowerAndLighter) {
-    std::vector<ChosenKernel> kernels = chosen_;
-    for (std::size_t problem = 0; problem < tuners_.size(); ++problem) {
-      if (!tower.empty() && lowering_.groups[problems_.group[problem]].group.tower != tower) continue;
-      if (const KernelWinner* light = tuners_[problem]->lightest(slower)) kernels[problem] = light->kernel;
-    }
-    std::string entries = entries_of(kernels);
-    if (std::find(seen.begin(), seen.end(), entries) != seen.end()) continue;
-    seen.push_back(std::move(entries));
-    trials.push_back(std::move(kernels));
-  }
+void TuningRun::exchange_for_lighter(ScheduleChoice& schedule, const std::string& tower,
+                                     std::span<const std::string> tower_of) {
+  const std::vector<std::vector<ChosenKernel>> trials =
+      lighter_plans(chosen_, tower_of, tower,
+                    [this](std::size_t problem, double slower) { return tuners_[problem]->lightest(slower); });
   show("choose", "kernels that read less", true);
   const std::optional<ScheduleChoice::Turn> turn = schedule.choose_kernels(trials, variant_);
   if (!turn || turn->chosen == 0) return;
