@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/drill_report.h"
 #include "cli/interrupt.h"
+#include "cli/mode_hint.h"
 #include "cli/pareto_report.h"
 #include "cli/plan_json.h"
 #include "cli/progress.h"
@@ -124,12 +125,21 @@ nlohmann::json modes_json(const TunedModes& tuned) {
   return modes;
 }
 
-void print_result(const TunedModes& tuned, const std::vector<ParetoGroup>& pareto, const StoreFlags& store) {
+// Of a mode that would be worth trying; empty where it was, or there is none.
+std::string untried_hint(const TunedModes& tuned, const Device* device, const PlanStore& store) {
+  const Plan& plan = tuned.chosen().report.plan;
+  if (device == nullptr || store.find(divided_key(plan.key)).kind == MatchKind::exact) return "";
+  return divide_hint(plan, device->info());
+}
+
+void print_result(const TunedModes& tuned, const std::vector<ParetoGroup>& pareto, const std::string& hint,
+                  const StoreFlags& store) {
   const TuneReport& report = tuned.chosen().report;
   fmt::print("{}\n", describe_plan(report.plan));
   if (report.prediction_error)
     fmt::print("predicted {:.0f} us {}\n", report.plan.figures.latency_us, describe(*report.prediction_error));
   for (const ParetoGroup& group : pareto) fmt::print("{}", pareto_text(group));
+  if (!hint.empty()) fmt::print("{}\n", hint);
   fmt::print("stored as plan {} in {}\n", tuned.chosen().id, store.database.string());
 }
 
@@ -181,7 +191,7 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
     out["pareto"] = pareto_json(pareto);
     fmt::print("{}\n", out.dump(2));
   } else {
-    print_result(tuned, pareto, flags.store);
+    print_result(tuned, pareto, untried_hint(tuned, target.device.get(), store), flags.store);
   }
   require_goal_met(tuned, request.goal, flags.store);
 }
