@@ -10,12 +10,6 @@ namespace {
 // How much slower alone the kernels of a plan may be; 1: the fastest.
 constexpr double kSlowerAndLighter[] = {1, 1.05, 1.1, 1.15, kFinalistFactor};
 
-bool same_kernels(const std::vector<ChosenKernel>& a, const std::vector<ChosenKernel>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ChosenKernel& one, const ChosenKernel& other) {
-    return one.source.entry == other.source.entry;
-  });
-}
-
 }  // namespace
 
 std::vector<std::string> towers_to_lighten(std::span<const std::string> tower_of) {

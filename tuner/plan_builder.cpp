@@ -373,6 +373,12 @@ std::vector<OutputSlice> output_slices(const Graph& graph, const Lowering& lower
   return slices;
 }
 
+bool same_kernel(const ChosenKernel& a, const ChosenKernel& b) { return a.source.entry == b.source.entry; }
+
+bool same_kernels(const std::vector<ChosenKernel>& a, const std::vector<ChosenKernel>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_kernel);
+}
+
 Plan build_plan(const PlanParts& parts) { return Builder(parts).build(); }
 
 std::string plan_variant(const FusionRules& rules, ExecutionMode mode) {

@@ -22,6 +22,9 @@ struct ChosenKernel {
   std::vector<KernelImage> images;  // may be empty where the device compiles for itself
   double measured_us = 0;           // alone, weights cold; 0 when not measured
 };
+// Whether two kernels of a problem, or of each problem, are the same: their entries name the tile.
+bool same_kernel(const ChosenKernel& a, const ChosenKernel& b);
+bool same_kernels(const std::vector<ChosenKernel>& a, const std::vector<ChosenKernel>& b);
 
 struct PlanParts {
   const Graph& graph;

@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::size_t kMostMeasured = 6;
 
-bool same_kernel(const ChosenKernel& a, const ChosenKernel& b) { return a.source.entry == b.source.entry; }
-
-bool same_kernels(const std::vector<ChosenKernel>& a, const std::vector<ChosenKernel>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_kernel);
-}
-
 // Where nothing is measured, the launches are no choice.
 std::string schedule_text(const ScheduleVariant& variant, const Plan& plan) {
   if (plan.provenance == Provenance::measured) return variant_text(variant);

@@ -20,7 +20,7 @@ void TuningRun::choose_by_goal() {
 }
 
 void TuningRun::take_kernel(std::size_t problem, const ChosenKernel& kernel) {
-  if (kernel.source.entry == chosen_[problem].source.entry) return;
+  if (same_kernel(kernel, chosen_[problem])) return;
   chosen_[problem] = kernel;
   note_choice_in_context(problem, 0, 0);
 }

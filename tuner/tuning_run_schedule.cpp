@@ -169,7 +169,7 @@ bool TuningRun::choose_in_context(ScheduleChoice& schedule, std::size_t problem)
   std::vector<ChosenKernel> alternatives;
   std::size_t alone = 0;  // its place among what is raced
   for (const KernelWinner& finalist : tuners_[problem]->finalists()) {
-    if (finalist.kernel.source.entry == chosen_[problem].source.entry) continue;
+    if (same_kernel(finalist.kernel, chosen_[problem])) continue;
     alternatives.push_back(finalist.kernel);
     if (config_text(finalist.kernel.tile) == choices_[problem].alone_config) alone = alternatives.size();
   }
