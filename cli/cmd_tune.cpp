@@ -16,8 +16,10 @@
 #include "cli/target.h"
 #include "cli/tune_flags.h"
 #include "cli/warm_report.h"
+#include "runtime/plan_match.h"
 #include "runtime/text_length.h"
 #include "tuner/candidate_log.h"
+#include "tuner/plan_builder.h"
 #include "tuner/tuning_session.h"
 
 namespace duet {
@@ -126,10 +128,12 @@ nlohmann::json modes_json(const TunedModes& tuned) {
 }
 
 // Of a mode that would be worth trying; empty where it was, or there is none.
-std::string untried_hint(const TunedModes& tuned, const Device* device, const PlanStore& store) {
-  const Plan& plan = tuned.chosen().report.plan;
-  if (device == nullptr || store.find(divided_key(plan.key)).kind == MatchKind::exact) return "";
-  return divide_hint(plan, device->info());
+std::string untried_hint(const TuneRequest& request, const Plan& plan, const Device* device, const PlanStore& store) {
+  const std::string hint = device == nullptr ? "" : divide_hint(plan, device->info());
+  if (hint.empty()) return "";
+  const PlanKey divided =
+      plan_key(request.graph, request.rules, ExecutionMode::partition, plan.key.device, request.text_length);
+  return match_plan(divided, store.list()).kind == MatchKind::exact ? "" : hint;
 }
 
 void print_result(const TunedModes& tuned, const std::vector<ParetoGroup>& pareto, const std::string& hint,
@@ -191,7 +195,8 @@ void tune(const TuneFlags& flags, const GlobalFlags& global) {
     out["pareto"] = pareto_json(pareto);
     fmt::print("{}\n", out.dump(2));
   } else {
-    print_result(tuned, pareto, untried_hint(tuned, target.device.get(), store), flags.store);
+    const Plan& plan = tuned.chosen().report.plan;
+    print_result(tuned, pareto, untried_hint(request, plan, target.device.get(), store), flags.store);
   }
   require_goal_met(tuned, request.goal, flags.store);
 }

@@ -18,12 +18,4 @@ std::string divide_hint(const Plan& plan, const DeviceInfo& device) {
                      execution_mode_name(ExecutionMode::partition));
 }
 
-PlanKey divided_key(PlanKey key) {
-  const std::string streams = fmt::format("-{}", execution_mode_name(ExecutionMode::streams));
-  const std::size_t at = key.variant.find(streams);
-  if (at != std::string::npos)
-    key.variant.replace(at, streams.size(), fmt::format("-{}", execution_mode_name(ExecutionMode::partition)));
-  return key;
-}
-
 }  // namespace duet

@@ -12,7 +12,4 @@ namespace duet {
 // does not measure, or its SMs cannot be divided or are too few.
 std::string divide_hint(const Plan& plan, const DeviceInfo& device);
 
-// The key that the plan would have with them.
-PlanKey divided_key(PlanKey key);
-
 }  // namespace duet

@@ -53,14 +53,5 @@ TEST_F(DivideHint, SaysNothingWhereNothingIsMeasured) {
   EXPECT_EQ(hint(), "");
 }
 
-TEST(DividedKey, ChangesTheModeAlone) {
-  const PlanKey key{.model = "clip-vit-b32", .batch = 2, .variant = "fused-without-qkv-streams"};
-  PlanKey expected = key;
-  expected.variant = "fused-without-qkv-partition";
-  EXPECT_EQ(divided_key(key), expected);
-  const PlanKey baseline{.model = "clip-vit-b32", .variant = "baseline"};
-  EXPECT_EQ(divided_key(baseline), baseline);
-}
-
 }  // namespace
 }  // namespace duet
